@@ -1,0 +1,80 @@
+package channel
+
+import "time"
+
+// Kind is the sort of transport a channel uses.
+type Kind string
+
+// The three kinds. Their names are what clients and operators write.
+const (
+	WebSocket Kind = "websocket"
+	Streaming Kind = "streaming"
+	LongPoll  Kind = "longpoll"
+)
+
+// ChannelDefinition is the entry of one channel in services-config.xml: <channel-definition>. The endpoint is its server side.
+// It is read once at start and never changed after that, so any number of goroutines may read it.
+type ChannelDefinition struct {
+	ID         string // channel-definition/@id
+	Kind       Kind   // from endpoint/@class
+	Path       string // path part of endpoint/@url, tokens replaced, always with a leading and without a trailing slash
+	URL        string // endpoint/@url as clients get it; {server.name} and {server.port} stay for the client to fill in
+	Server     string // server/@ref; empty: every public listener
+	Constraint string // security-constraint/@ref, empty: none
+	ServerOnly bool   // server-only="true": not told to browsers
+
+	// AllowedOrigins are the foreign origins ("https://app.example.com", or "*") that may use the channel. Empty: the same origin only.
+	// XML: allowed-origins/origin.
+	AllowedOrigins []string
+
+	SessionTimeout                time.Duration // session-timeout-minutes: absent 15 min, 0 never. HTTP channels.
+	InvalidateSessionOnDisconnect bool          // invalidate-session-on-disconnect: absent false. HTTP channels.
+	ServerHeartbeat               time.Duration // server-to-client-heartbeat-millis: absent 5 s, zero or less: off
+	ClientHeartbeat               time.Duration // heartbeat-interval-millis (channel or flex-client): absent 0 (off); told to the client
+
+	MaxStreamingClients    int           // max-streaming-clients: open streams of this endpoint
+	WaitInterval           time.Duration // wait-interval-millis: how long a poll is parked; 0: not at all; negative: until something comes
+	MaxWaitingPollRequests int           // max-waiting-poll-requests: parked polls of this endpoint
+	ClientWaitInterval     time.Duration // client-wait-interval-millis: pause after a poll that waited
+	PollingInterval        time.Duration // polling-interval-millis: pause after a poll that could not wait
+	UserAgents             []UserAgent   // user-agent-settings/user-agent
+	MaxConnections         int           // max-connections: WebSockets of this endpoint
+	MaxMessageSize         int           // max-message-size-bytes: one message, uplink
+	MaxRequestSize         int           // max-request-size-bytes: one frame or body, uplink
+	WriteTimeout           time.Duration // write-timeout-millis: how long a socket may take nothing before it is closed
+	ConnectTimeout         time.Duration // connect-timeout-seconds: how long the client gives this channel before it tries the next; 0: the client's own default
+	RequestTimeout         time.Duration // request-timeout-seconds: how long the client waits for a reply; 0: for ever
+	Headers                []Header      // http-response-headers/header: added to every HTTP answer of the endpoint
+	NoCacheHeaders         bool          // add-no-cache-headers: absent true
+}
+
+// Header is one line of http-response-headers.
+type Header struct{ Name, Value string }
+
+// UserAgent is one entry of user-agent-settings: what browsers of that name need. The longest MatchOn that is part of the User-Agent wins; "*" fits all.
+type UserAgent struct {
+	MatchOn                  string // match-on
+	KickstartBytes           int    // kickstart-bytes: padding written first on a stream, so that the browser starts to hand it over
+	MaxPersistentConnections int    // max-persistent-connections-per-session: streams and parked polls of one FlexSession, 0: no limit
+}
+
+// DestinationDefinition is a configured destination: <destination> of a message service.
+type DestinationDefinition struct {
+	ID       string   // destination/@id
+	Channels []string // ids of the channels it may be used over, in the client's order of preference; empty: all
+
+	AllowSubtopics            bool   // server/allow-subtopics: absent false
+	SubtopicSeparator         string // server/subtopic-separator: absent "."
+	DisallowWildcardSubtopics bool   // server/disallow-wildcard-subtopics: absent false
+
+	Constraint          string // security/security-constraint: for sending and subscribing
+	SendConstraint      string // server/send-security-constraint
+	SubscribeConstraint string // server/subscribe-security-constraint
+}
+
+// SecurityConstraint names who may use what refers to it: <security-constraint>.
+type SecurityConstraint struct {
+	ID    string
+	Basic bool     // auth-method Basic: HTTP requests without a user are answered 401 with WWW-Authenticate
+	Roles []string // any one of them is enough; none: any logged-in user
+}
