@@ -1,0 +1,178 @@
+package message
+
+import (
+	"strconv"
+	"time"
+)
+
+// Attached answers an attach: from here on, lines after Have follow.
+type Attached struct {
+	Attach         uint64 // the number the client chose
+	Have           uint64 // counted lines the client has, by its own word
+	WindowMessages int    // how many lines may be unconfirmed
+	WindowBytes    int    // and how many bytes
+	Cookie         *bool  // HTTP: did the request bring the session's cookie; nil: not told
+}
+
+// AppendAttached appends a control line.
+func AppendAttached(b []byte, a Attached) []byte {
+	b = append(b, `{"type":"control","operation":"attached"`...)
+	b = appendUint(b, "attach", a.Attach)
+	b = appendUint(b, "have", a.Have)
+	b = append(b, `,"window":{"messages":`...)
+	b = strconv.AppendInt(b, int64(a.WindowMessages), 10)
+	b = appendInt(b, "bytes", a.WindowBytes)
+	b = append(b, '}')
+	if a.Cookie != nil {
+		b = strconv.AppendBool(appendKey(b, "cookie"), *a.Cookie)
+	}
+	return appendEnd(b)
+}
+
+// Displaced tells a connection that a newer one of the same client has taken over.
+type Displaced struct {
+	Attach uint64 // the highest attach that was there
+}
+
+// AppendDisplaced appends a control line.
+func AppendDisplaced(b []byte, d Displaced) []byte {
+	b = append(b, `{"type":"control","operation":"displaced"`...)
+	return appendEnd(appendUint(b, "attach", d.Attach))
+}
+
+// The reasons of [Gone].
+const (
+	GoneExpired    = "expired"     // the client has ended; the code says why
+	GoneUnknown    = "unknown"     // no such client, or a wrong secret
+	GoneAhead      = "ahead"       // the client claims more than was sent
+	GoneRolledBack = "rolled-back" // the server lost what it had numbered
+	GoneOtherNode  = "other-node"  // the client lives at URL
+)
+
+// Gone tells a client that the server cannot go on with it.
+type Gone struct {
+	Reason  string // one of the reasons above
+	Code    Code   // zero: none
+	Message string // for people; empty: the sentence of Code
+	URL     string // other-node: where to go
+}
+
+// AppendGone appends a control line.
+func AppendGone(b []byte, g Gone) []byte {
+	b = append(b, `{"type":"control","operation":"gone"`...)
+	b = appendText(b, "reason", g.Reason)
+	b = appendExplanation(b, g.Code, g.Message)
+	b = appendText(b, "url", g.URL)
+	return appendEnd(b)
+}
+
+// appendExplanation appends a code, its name and a sentence. Code zero leaves code and name out.
+func appendExplanation(b []byte, c Code, sentence string) []byte {
+	if c != 0 {
+		b = appendCode(b, c)
+		if sentence == "" {
+			sentence = c.Info().Sentence
+		}
+	}
+	return appendText(b, "message", sentence)
+}
+
+// Skip counts lines that may no longer be shown.
+type Skip struct {
+	Count uint64
+}
+
+// AppendSkip appends a control line.
+func AppendSkip(b []byte, s Skip) []byte {
+	b = append(b, `{"type":"control","operation":"skip"`...)
+	return appendEnd(appendUint(b, "count", s.Count))
+}
+
+// For names the subscriptions that the next line is for.
+type For struct {
+	ClientIDs []string
+}
+
+// AppendFor appends a control line.
+func AppendFor(b []byte, f For) []byte {
+	b = append(b, `{"type":"control","operation":"for","clientIds":[`...)
+	for i, id := range f.ClientIDs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = AppendString(b, id)
+	}
+	return appendEnd(append(b, ']'))
+}
+
+// Open is the first line of a stream.
+type Open struct {
+	StreamID string // by which the client attaches or closes this stream from another request
+}
+
+// AppendOpen appends a control line.
+func AppendOpen(b []byte, o Open) []byte {
+	b = append(b, `{"type":"control","operation":"open"`...)
+	return appendEnd(appendText(b, "streamId", o.StreamID))
+}
+
+// Disconnect is the last line of a connection that the server ends.
+type Disconnect struct {
+	Code       Code
+	RetryAfter time.Duration // zero: as the code says; only told when the client is to come back after it
+	Setting    string        // the setting behind it; empty: the one of the code
+	Value      any           // what Setting is set to; nil: not told
+	Incident   string        // also in the server's log
+}
+
+// AppendDisconnect appends a control line.
+func AppendDisconnect(b []byte, d Disconnect) []byte {
+	info := d.Code.Info()
+	e := Error{Code: d.Code, Setting: d.Setting}
+	b = append(b, `{"type":"control","operation":"disconnect"`...)
+	b = appendExplanation(b, d.Code, "")
+	b = appendText(b, "reconnect", info.Reconnect)
+	if info.Reconnect == "after" {
+		b = appendRetry(b, retryMillis(d.RetryAfter, d.Code))
+	}
+	b = appendText(b, "setting", e.setting())
+	b = appendValue(b, "value", d.Value)
+	b = appendText(b, "incident", d.Incident)
+	return appendEnd(b)
+}
+
+// SubscriptionState stands among the pushed lines where a subscription begins or ends. It is counted.
+type SubscriptionState struct {
+	Operation     string // "subscribe" or "unsubscribe"; "multi_subscribe" where its topics change
+	Destination   string
+	ClientID      string
+	CorrelationID string // messageId of the request that asked for it; empty: nobody did
+	Code          Code   // why it ended unasked; zero: it was asked for
+}
+
+// AppendSubscriptionState appends a counted line.
+func AppendSubscriptionState(b []byte, s SubscriptionState) []byte {
+	b = append(b, `{"type":"subscription-state"`...)
+	b = appendText(b, "operation", s.Operation)
+	b = appendText(b, "destination", s.Destination)
+	b = appendText(b, "clientId", s.ClientID)
+	b = appendText(b, "correlationId", s.CorrelationID)
+	b = appendExplanation(b, s.Code, "")
+	return appendEnd(b)
+}
+
+// SubscriptionInvalidate tells the client that the server has ended one of its subscriptions. It is counted.
+type SubscriptionInvalidate struct {
+	Destination string
+	ClientID    string
+	Code        Code // why; zero: not told
+}
+
+// AppendSubscriptionInvalidate appends a counted line.
+func AppendSubscriptionInvalidate(b []byte, s SubscriptionInvalidate) []byte {
+	b = append(b, `{"type":"command","operation":"subscription_invalidate"`...)
+	b = appendText(b, "destination", s.Destination)
+	b = appendText(b, "clientId", s.ClientID)
+	b = appendExplanation(b, s.Code, "")
+	return appendEnd(b)
+}
