@@ -1,0 +1,28 @@
+package client
+
+import "time"
+
+// EventKind says what happened to the connection.
+type EventKind string
+
+const (
+	// Connected: a channel is attached. Calls and messages flow.
+	Connected EventKind = "connected"
+	// Disconnected: the connection was lost; after Event.Delay the channels are tried again.
+	Disconnected EventKind = "disconnected"
+	// Unreachable: no channel could be attached; after Event.Delay they are tried again.
+	Unreachable EventKind = "unreachable"
+	// Ended: the set has ended and does not come back.
+	Ended EventKind = "ended"
+)
+
+// Event tells what happened to the connection, and why.
+type Event struct {
+	Kind    EventKind
+	Channel Kind // the channel it happened on; empty for Unreachable
+	// Resumed, of Connected: the server went on with the same client, so nothing was lost or doubled.
+	// False at the first connect, and when a new client had to be made: what was published in between is then lost to its consumers.
+	Resumed bool
+	Delay   time.Duration // of Disconnected and Unreachable: how long until the next try
+	Err     error         // why; an [*Error] inside if the server said it. Nil for Connected, and for an end this side asked for.
+}

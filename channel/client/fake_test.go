@@ -1,0 +1,560 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"sluice/channel/message"
+)
+
+// fake is a server that speaks docs/protocol.md, keeps everything it ever sent, and can be told to misbehave.
+type fake struct {
+	*httptest.Server
+	listener *cuttable
+
+	mu       sync.Mutex
+	cond     *sync.Cond // something in a client has changed
+	clients  []*fakeClient
+	window   int
+	maxOpen  int
+	terms    string       // further members of the body of the connect acknowledgement
+	keep     bool         // a lost WebSocket does not end its client
+	off      map[Kind]int // HTTP status of channels that are out of service
+	buffered bool         // streams are held back
+	swallow  int          // so many answers to publications are lost, with their connection
+	password string
+	logins   []string
+	log      []fakeMessage // what was published
+	worst    int           // the most that was ever unconfirmed
+	confirms int           // control lines "confirm"
+	beats    int           // client_ping after connect
+}
+
+type fakeMessage struct{ id, destination, subtopic, body string }
+
+type fakeClient struct {
+	id, secret string
+	out        []string // counted lines, with the "for" line before them
+	have       int
+	attach     uint64
+	lastSeq    uint64
+	got        uint64
+	replies    map[uint64]string
+	subs       map[string]fakeMessage // destination and subtopic by subscription
+	ended      message.Code
+}
+
+// cuttable is a listener whose connections can be cut.
+type cuttable struct {
+	net.Listener
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+}
+
+func (l *cuttable) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		l.mu.Lock()
+		l.conns[c] = true
+		l.mu.Unlock()
+	}
+	return c, err
+}
+
+func (f *fake) cut() {
+	f.listener.mu.Lock()
+	defer f.listener.mu.Unlock()
+	for c := range f.listener.conns {
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+	}
+	clear(f.listener.conns)
+}
+
+func newFake(t *testing.T) *fake {
+	f := &fake{window: 1024, maxOpen: 256, terms: `"confirmIntervalMillis":200`, off: map[Kind]int{}}
+	f.cond = sync.NewCond(&f.mu)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/websocket", f.serveWebSocket)
+	mux.HandleFunc("/streaming", f.serveHTTP(Streaming))
+	mux.HandleFunc("/longpoll", f.serveHTTP(LongPoll))
+	f.Server = httptest.NewUnstartedServer(mux)
+	f.listener = &cuttable{Listener: f.Server.Listener, conns: map[net.Conn]bool{}}
+	f.Server.Listener = f.listener
+	f.Start()
+	t.Cleanup(func() {
+		f.cut()
+		f.Close()
+	})
+	return f
+}
+
+// do runs fn with the fake's state, and wakes whoever waits for a change.
+func (f *fake) do(fn func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fn()
+	f.cond.Broadcast()
+}
+
+// await waits until ok, which is asked under the lock; the test fails when that takes long.
+func (f *fake) await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	timer := time.AfterFunc(10*time.Second, func() { f.do(func() {}) })
+	defer timer.Stop()
+	end := time.Now().Add(10 * time.Second)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for !ok() {
+		if time.Now().After(end) {
+			t.Fatalf("waited too long for %s", what)
+		}
+		f.cond.Wait()
+	}
+}
+
+// end ends every client with that code.
+func (f *fake) end(code message.Code) {
+	f.do(func() {
+		for _, c := range f.clients {
+			c.ended = code
+		}
+	})
+}
+
+func (f *fake) find(id, secret string) *fakeClient {
+	for _, c := range f.clients {
+		if c.id == id && c.secret == secret {
+			return c
+		}
+	}
+	return nil
+}
+
+// endLine is what a client that has ended is told. f.mu is held.
+func endLine(operation string, code message.Code) string {
+	info := code.Info()
+	return fmt.Sprintf(`{"type":"control","operation":%q,"reason":"expired","code":%d,"name":%q,"message":%q,"reconnect":%q}`,
+		operation, code, info.Name, info.Sentence, info.Reconnect)
+}
+
+func refusal(id string, code message.Code) string {
+	return fmt.Sprintf(`{"type":"error","correlationId":%q,"code":%d,"name":%q,"faultString":"no"}`, id, code, code)
+}
+
+// handle runs one line of a client and returns the reply. f.mu is held.
+func (f *fake) handle(c *fakeClient, l *line, raw []byte) string {
+	var extra struct {
+		Seq, Got, Have uint64
+		Headers        struct{ DSSubtopic string }
+	}
+	_ = json.Unmarshal(raw, &extra)
+	if extra.Got > 0 {
+		c.got = max(c.got, extra.Got)
+	}
+	if l.Type == "control" {
+		if l.Operation == "confirm" {
+			f.confirms++
+			c.have = max(c.have, int(extra.Have))
+		}
+		return ""
+	}
+	if l.Operation == "client_ping" {
+		f.beats++
+		return fmt.Sprintf(`{"type":"acknowledge","correlationId":%q}`, l.MessageID)
+	}
+	switch {
+	case extra.Seq == 0:
+		return refusal(l.MessageID, message.CodeBadField)
+	case extra.Seq <= c.lastSeq:
+		if r, ok := c.replies[extra.Seq]; ok && extra.Seq > c.got {
+			return r
+		}
+		return refusal(l.MessageID, message.CodeInternal)
+	case extra.Seq > c.lastSeq+1:
+		return strings.TrimSuffix(refusal(l.MessageID, message.CodeUplinkGap), "}") + fmt.Sprintf(`,"expect":%d}`, c.lastSeq+1)
+	case extra.Seq > c.got+uint64(f.maxOpen):
+		return refusal(l.MessageID, message.CodeTooManyRequests)
+	}
+	c.lastSeq = extra.Seq
+	reply := f.run(c, l, extra.Headers.DSSubtopic)
+	c.replies[extra.Seq] = reply
+	return reply
+}
+
+func (f *fake) run(c *fakeClient, l *line, subtopic string) string {
+	if l.Destination == "nowhere" {
+		return refusal(l.MessageID, message.CodeUnknownDestination)
+	}
+	if l.Type == "async" {
+		m := fakeMessage{l.MessageID, l.Destination, subtopic, string(l.Body)}
+		f.log = append(f.log, m)
+		f.publish(m)
+		return fmt.Sprintf(`{"type":"acknowledge","correlationId":%q}`, l.MessageID)
+	}
+	state := func(sub string) {
+		c.out = append(c.out, fmt.Sprintf(`{"type":"subscription-state","operation":%q,"destination":%q,"clientId":%q,"correlationId":%q}`,
+			l.Operation, l.Destination, sub, l.MessageID))
+	}
+	switch l.Operation {
+	case "login":
+		var body []byte // Base64
+		_ = json.Unmarshal(l.Body, &body)
+		f.logins = append(f.logins, string(body))
+		if f.password != "" && string(body) != f.password {
+			return refusal(l.MessageID, message.CodeBadCredentials)
+		}
+	case "subscribe":
+		id := fmt.Sprintf("sub-%d-%s", len(c.out), c.id)
+		c.subs[id] = fakeMessage{destination: l.Destination, subtopic: subtopic}
+		state(id)
+		return fmt.Sprintf(`{"type":"acknowledge","correlationId":%q,"clientId":%q}`, l.MessageID, id)
+	case "unsubscribe":
+		delete(c.subs, l.ClientID)
+		state(l.ClientID)
+	case "disconnect":
+		c.ended = message.CodeClientDisconnect
+	case "logout":
+		c.ended = message.CodeLogout
+	}
+	return fmt.Sprintf(`{"type":"acknowledge","correlationId":%q}`, l.MessageID)
+}
+
+// publish queues m for everyone it is for. f.mu is held.
+func (f *fake) publish(m fakeMessage) {
+	line := fmt.Sprintf(`{"type":"async","timestamp":1000,"messageId":%q,"destination":%q,"headers":{"DSSubtopic":%q},"body":%s}`,
+		m.id, m.destination, m.subtopic, m.body)
+	for _, c := range f.clients {
+		var ids []string
+		there := 0
+		for id, s := range c.subs {
+			if s.destination == m.destination {
+				there++
+				if s.subtopic == m.subtopic || s.subtopic == "*" {
+					ids = append(ids, id)
+				}
+			}
+		}
+		if len(ids) == 0 {
+			continue
+		}
+		prefix := ""
+		if there > 1 {
+			slices.Sort(ids)
+			list, _ := json.Marshal(ids)
+			prefix = fmt.Sprintf(`{"type":"control","operation":"for","clientIds":%s}`+"\n", list)
+		}
+		c.out = append(c.out, prefix+line)
+	}
+	f.cond.Broadcast()
+}
+
+// connect makes a client and returns the acknowledgement. f.mu is held.
+func (f *fake) connect(l *line) (*fakeClient, string) {
+	c := &fakeClient{id: fmt.Sprintf("c%d", len(f.clients)+1), secret: "s3", replies: map[uint64]string{}, subs: map[string]fakeMessage{}}
+	f.clients = append(f.clients, c)
+	return c, fmt.Sprintf(`{"type":"acknowledge","correlationId":%q,"headers":{"DSId":%q,"DSSecret":%q,"DSMessagingVersion":1},"body":{"maxOpenRequests":%d,%s}}`,
+		l.MessageID, c.id, c.secret, f.maxOpen, f.terms)
+}
+
+// attached takes over an attach and returns its answer, or gone or displaced. f.mu is held.
+func (f *fake) attached(c *fakeClient, raw []byte) (answer string, ok bool) {
+	var a struct{ Attach, Have, Got uint64 }
+	_ = json.Unmarshal(raw, &a)
+	switch {
+	case c == nil:
+		return endLine("gone", message.CodeUnknownClient), false
+	case c.ended != 0:
+		return endLine("gone", c.ended), false
+	case a.Attach < c.attach:
+		return `{"type":"control","operation":"displaced"}`, false
+	case int(a.Have) > len(c.out):
+		return endLine("gone", message.CodeUnknownClient), false
+	}
+	c.attach, c.have, c.got = a.Attach, max(c.have, int(a.Have)), max(c.got, a.Got)
+	f.cond.Broadcast()
+	return fmt.Sprintf(`{"type":"control","operation":"attached","attach":%d,"have":%d,"window":{"messages":%d,"bytes":1000000}}`,
+		a.Attach, a.Have, f.window), true
+}
+
+// pending waits for lines above sent that may go out on attachment number attach. An empty result is the end; last is the line for it.
+// f.mu is held.
+func (f *fake) pending(c *fakeClient, attach uint64, sent int, lost *bool, until time.Time) (lines []string, last string) {
+	for {
+		switch {
+		case *lost:
+			return nil, ""
+		case c.attach > attach:
+			return nil, `{"type":"control","operation":"displaced"}`
+		}
+		if n := min(len(c.out), c.have+f.window); n > sent {
+			f.worst = max(f.worst, n-c.have)
+			return c.out[sent:n], ""
+		}
+		if c.ended != 0 {
+			return nil, endLine("disconnect", c.ended)
+		}
+		if !until.IsZero() && time.Now().After(until) {
+			return nil, ""
+		}
+		f.cond.Wait()
+	}
+}
+
+func (f *fake) swallowed(l *line) bool {
+	if l.Type == "async" && f.swallow > 0 {
+		f.swallow--
+		return true
+	}
+	return false
+}
+
+// outOfService answers 404 as the server does, anything else as a proxy before it.
+func outOfService(w http.ResponseWriter, status int) {
+	w.WriteHeader(status)
+	if status == http.StatusNotFound {
+		fmt.Fprintln(w, refusal("", message.CodeUnknownEndpoint))
+	} else {
+		fmt.Fprintln(w, "<html><body>Bad gateway")
+	}
+}
+
+func (f *fake) serveWebSocket(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	status := f.off[WebSocket]
+	f.mu.Unlock()
+	if status != 0 {
+		outOfService(w, status)
+		return
+	}
+	conn, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	var c *fakeClient
+	var writer sync.WaitGroup
+	var write sync.Mutex
+	lost := false
+	send := func(lines ...string) {
+		write.Lock()
+		defer write.Unlock()
+		_ = conn.WriteMessage(websocket.TextMessage, []byte(strings.Join(lines, "\n")))
+	}
+	push := func(c *fakeClient, attach uint64) {
+		f.mu.Lock()
+		sent := c.have
+		for {
+			lines, last := f.pending(c, attach, sent, &lost, time.Time{})
+			sent += len(lines)
+			f.mu.Unlock()
+			if len(lines) == 0 {
+				if last != "" {
+					send(last)
+				}
+				conn.Close()
+				return
+			}
+			send(lines...)
+			f.mu.Lock()
+		}
+	}
+	defer writer.Wait()
+	defer f.do(func() {
+		lost = true
+		if c != nil && !f.keep && c.ended == 0 {
+			c.ended = message.CodeConnectionLost
+		}
+	})
+	for {
+		_, frame, err := conn.ReadMessage()
+		if err != nil {
+			return
+		}
+		for raw := range strings.Lines(string(frame)) {
+			l, err := parseLine([]byte(raw))
+			if err != nil {
+				return
+			}
+			f.mu.Lock()
+			if c != nil {
+				reply := f.handle(c, l, []byte(raw))
+				swallowed := f.swallowed(l)
+				f.cond.Broadcast()
+				f.mu.Unlock()
+				if swallowed {
+					return
+				}
+				if reply != "" {
+					send(reply)
+				}
+				continue
+			}
+			var answer []string
+			if l.Operation == "client_ping" {
+				var ack string
+				c, ack = f.connect(l)
+				answer = append(answer, ack)
+			} else {
+				var id struct{ DSId, Secret string }
+				_ = json.Unmarshal([]byte(raw), &id)
+				c = f.find(id.DSId, id.Secret)
+			}
+			attached, ok := f.attached(c, []byte(raw))
+			if !ok {
+				c = nil
+			}
+			f.mu.Unlock()
+			send(append(answer, attached)...)
+			if ok {
+				writer.Go(func() { push(c, l.Attach) })
+			}
+		}
+	}
+}
+
+func (f *fake) serveHTTP(kind Kind) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if status := f.off[kind]; status != 0 {
+			outOfService(w, status)
+			return
+		}
+		f.mu.Unlock()
+		body, err := io.ReadAll(r.Body)
+		f.mu.Lock()
+		if err != nil {
+			return
+		}
+		id, secret, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), ".")
+		c := f.find(id, secret)
+		if r.Header.Get("Authorization") != "" && (c == nil || c.ended != 0) {
+			code := message.CodeUnknownClient
+			if c != nil {
+				code = c.ended
+			}
+			w.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprintln(w, endLine("gone", code))
+			return
+		}
+		if r.URL.Query().Get("command") == "open" {
+			f.stream(w, r, c, body)
+			return
+		}
+		var replies []string
+		for raw := range strings.Lines(string(body)) {
+			l, err := parseLine([]byte(raw))
+			switch {
+			case err != nil:
+				return
+			case c == nil && l.Operation == "client_ping":
+				var ack string
+				c, ack = f.connect(l)
+				replies = append(replies, ack)
+			case c == nil:
+				replies = append(replies, refusal(l.MessageID, message.CodeNotConnected))
+			case l.Operation == "poll":
+				f.poll(w, r, c, l, []byte(raw))
+				return
+			default:
+				reply := f.handle(c, l, []byte(raw))
+				if f.swallowed(l) {
+					f.cond.Broadcast()
+					panic(http.ErrAbortHandler)
+				}
+				if reply != "" {
+					replies = append(replies, reply)
+				}
+			}
+		}
+		f.cond.Broadcast()
+		for _, reply := range replies {
+			fmt.Fprintln(w, reply)
+		}
+	}
+}
+
+// stream answers command=open. f.mu is held.
+func (f *fake) stream(w http.ResponseWriter, r *http.Request, c *fakeClient, body []byte) {
+	attached, ok := f.attached(c, body)
+	attach, sent := c.attach, c.have
+	if f.buffered {
+		f.mu.Unlock()
+		<-r.Context().Done()
+		f.mu.Lock()
+		return
+	}
+	lost := false
+	defer stopAfter(r, f, &lost)()
+	flush := func(lines ...string) {
+		f.mu.Unlock()
+		defer f.mu.Lock()
+		_, _ = io.WriteString(w, "\x00\x00"+strings.Join(lines, "\n")+"\n\n")
+		w.(http.Flusher).Flush()
+	}
+	flush(`{"type":"control","operation":"open","streamId":"x"}`, attached)
+	for ok {
+		lines, last := f.pending(c, attach, sent, &lost, time.Time{})
+		sent += len(lines)
+		if len(lines) == 0 {
+			if last != "" {
+				flush(last)
+			}
+			return
+		}
+		flush(lines...)
+	}
+}
+
+// poll answers a poll. f.mu is held.
+func (f *fake) poll(w http.ResponseWriter, r *http.Request, c *fakeClient, l *line, raw []byte) {
+	answer, ok := f.attached(c, raw)
+	lines := []string{answer}
+	if ok {
+		lost := false
+		defer stopAfter(r, f, &lost)()
+		timer := time.AfterFunc(210*time.Millisecond, func() { f.do(func() {}) })
+		defer timer.Stop()
+		waiting, last := f.pending(c, c.attach, c.have, &lost, time.Now().Add(200*time.Millisecond))
+		lines = append(lines, waiting...)
+		if last != "" {
+			lines = append(lines, last)
+		} else {
+			lines = append(lines, fmt.Sprintf(`{"type":"acknowledge","correlationId":%q,"headers":{"DSPollWait":1}}`, l.MessageID))
+		}
+	}
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	_, _ = io.WriteString(w, strings.Join(lines, "\n")+"\n")
+}
+
+// stopAfter sets lost when the request is cut, until the returned function is called.
+func stopAfter(r *http.Request, f *fake, lost *bool) func() {
+	done, gone := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(gone)
+		select {
+		case <-r.Context().Done():
+			f.do(func() { *lost = true })
+		case <-done:
+		}
+	}()
+	return func() {
+		close(done)
+		f.mu.Unlock()
+		<-gone
+		f.mu.Lock()
+	}
+}

@@ -1,0 +1,158 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Kind is the sort of transport a channel uses.
+type Kind string
+
+// The three kinds, in the order they are tried when Options names no channels.
+const (
+	WebSocket Kind = "websocket"
+	Streaming Kind = "streaming"
+	LongPoll  Kind = "longpoll"
+)
+
+// Channel is one way to reach the server.
+type Channel struct {
+	Kind Kind
+	// URL is where its endpoint is: http, https, ws or wss. Empty means Options.URL followed by "/" and the kind.
+	URL string
+}
+
+// Options configures a ChannelSet. URL, or a URL in every channel, is needed; all else may stay zero.
+type Options struct {
+	// URL is the server: "https://push.example.com". Channels without a URL of their own stand below it.
+	URL string
+	// Channels are tried in this order each time a connection is made. None means WebSocket, Streaming, LongPoll.
+	Channels []Channel
+
+	// User and Password, if User is not empty, log in each time the server makes a new client of this set.
+	User, Password string
+
+	// HTTPClient serves the HTTP channels. Its Timeout must be zero: streams do not end. Nil means one of the set's own, without cookies.
+	HTTPClient *http.Client
+	// Header is added to every request and WebSocket handshake: Origin, X-Forwarded-For and the like.
+	Header http.Header
+	// TLS is used for wss and, unless HTTPClient is given, https. Nil means the defaults of crypto/tls.
+	TLS *tls.Config
+	// Dial makes the network connections, unless HTTPClient is given for the HTTP channels. Nil means a net.Dialer.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// ConnectTimeout is how long one channel may take until it is attached. Zero means 10s.
+	ConnectTimeout time.Duration
+	// RequestTimeout is how long the server may take to answer; after that the connection counts as lost and is made anew, and the
+	// request is sent once more. Zero means 30s.
+	RequestTimeout time.Duration
+	// Heartbeat is the longest silence of this side. Zero means what the server asks for (heartbeat-interval-millis), negative disables it.
+	Heartbeat time.Duration
+	// OpenTimeout is how long a stream may keep back its first line before it counts as buffered on the way. Zero means 2s.
+	OpenTimeout time.Duration
+
+	// MinDelay and MaxDelay bound the pause before a connection is tried again. It doubles with every failure and is drawn at random from
+	// its upper half. Zero means 500ms and 30s.
+	MinDelay, MaxDelay time.Duration
+	// MaxAttempts is how many times in a row the whole list of channels may fail before the set ends. Zero means never.
+	MaxAttempts int
+
+	// MaxOpen is how many calls (publish, subscribe …) may be without an answer; one more waits. Zero means 256.
+	MaxOpen int
+	// MaxLine is the longest line taken from the server, in bytes. Zero means 8 MiB.
+	MaxLine int
+	// Buffer is how many messages a Consumer without a callback holds for its reader. Zero means 64.
+	Buffer int
+
+	// OnEvent is told of connects, losses and the end, in order, by one goroutine. It must not block. Nil means nobody.
+	OnEvent func(Event)
+	// Logger gets the same and what went wrong on the way. The zero Logger is silent.
+	Logger zerolog.Logger
+}
+
+// withDefaults returns a copy in which every zero has its meaning and every channel its URL.
+func (o Options) withDefaults() (Options, error) {
+	o.ConnectTimeout = orDuration(o.ConnectTimeout, 10*time.Second)
+	o.RequestTimeout = orDuration(o.RequestTimeout, 30*time.Second)
+	o.OpenTimeout = orDuration(o.OpenTimeout, 2*time.Second)
+	o.MinDelay = orDuration(o.MinDelay, 500*time.Millisecond)
+	o.MaxDelay = max(orDuration(o.MaxDelay, 30*time.Second), o.MinDelay)
+	o.MaxOpen = orInt(o.MaxOpen, 256)
+	o.MaxLine = orInt(o.MaxLine, 8<<20)
+	o.Buffer = orInt(o.Buffer, 64)
+	if o.OnEvent == nil {
+		o.OnEvent = func(Event) {}
+	}
+	if o.HTTPClient != nil && o.HTTPClient.Timeout != 0 {
+		return o, errors.New("client: Options.HTTPClient has a Timeout; it would cut every stream")
+	}
+	list := o.Channels
+	if len(list) == 0 {
+		list = []Channel{{Kind: WebSocket}, {Kind: Streaming}, {Kind: LongPoll}}
+	}
+	o.Channels = make([]Channel, len(list))
+	for i, c := range list {
+		full, err := o.channelURL(c)
+		if err != nil {
+			return o, err
+		}
+		o.Channels[i] = Channel{Kind: c.Kind, URL: full}
+	}
+	return o, nil
+}
+
+// channelURL returns where c is, with the scheme its kind needs.
+func (o Options) channelURL(c Channel) (string, error) {
+	if c.Kind != WebSocket && c.Kind != Streaming && c.Kind != LongPoll {
+		return "", fmt.Errorf("client: unknown channel %q: it is websocket, streaming or longpoll", c.Kind)
+	}
+	raw := c.URL
+	if raw == "" {
+		raw = o.URL
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "", fmt.Errorf("client: channel %s: %w", c.Kind, err)
+	}
+	if c.URL == "" {
+		u = u.JoinPath(string(c.Kind))
+	}
+	plain, secure := "http", "https"
+	if c.Kind == WebSocket {
+		plain, secure = "ws", "wss"
+	}
+	switch u.Scheme {
+	case "http", "ws":
+		u.Scheme = plain
+	case "https", "wss":
+		u.Scheme = secure
+	default:
+		return "", fmt.Errorf("client: channel %s: %q is not an http, https, ws or wss URL", c.Kind, raw)
+	}
+	if u.Host == "" {
+		return "", fmt.Errorf("client: channel %s: %q names no host", c.Kind, raw)
+	}
+	return u.String(), nil
+}
+
+func orDuration(d, zero time.Duration) time.Duration {
+	if d == 0 {
+		return zero
+	}
+	return d
+}
+
+func orInt(n, zero int) int {
+	if n <= 0 {
+		return zero
+	}
+	return n
+}

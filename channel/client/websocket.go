@@ -1,0 +1,153 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"sluice/channel/message"
+)
+
+// webSocket is the link over a WebSocket. post is called by one goroutine at a time; gorilla's pong replies may go between.
+type webSocket struct {
+	cs    *ChannelSet
+	conn  *websocket.Conn
+	frame *lines // what is left of the frame being read
+	reception
+}
+
+// openWebSocket dials, attaches the client there is or connects a new one, and returns when it is attached.
+func (cs *ChannelSet) openWebSocket(ctx context.Context, url string) (link, error) {
+	dialer := websocket.Dialer{
+		Proxy: http.ProxyFromEnvironment, NetDialContext: cs.opts.Dial, TLSClientConfig: cs.opts.TLS,
+		HandshakeTimeout: cs.opts.ConnectTimeout, ReadBufferSize: 4096, WriteBufferSize: 4096,
+	}
+	conn, resp, err := dialer.DialContext(ctx, url, cs.opts.Header)
+	if err != nil {
+		if resp != nil {
+			return nil, refusedAnswer(resp) // gorilla has read the start of the body and closed the rest
+		}
+		return nil, withCause(ctx, err)
+	}
+	conn.SetReadLimit(int64(cs.opts.MaxLine) + 2*maxFrame)
+	w := &webSocket{cs: cs, conn: conn, reception: newReception()}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	a, err := w.attach(ctx)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		conn.Close()
+		return nil, withCause(ctx, err)
+	}
+	stop = context.AfterFunc(cs.ctx, func() { w.hangUp() })
+	w.start(func() error {
+		defer stop()
+		for {
+			if err := w.read(a); err != nil {
+				return err
+			}
+		}
+	})
+	return w, nil
+}
+
+// attach makes this socket the one the client receives by. A client the server no longer has is followed by a new one on the same socket.
+func (w *webSocket) attach(ctx context.Context) (*attachment, error) {
+	for {
+		known := w.cs.identity() != ""
+		a := w.cs.newAttachment()
+		first := w.cs.connectLine(a)
+		if known {
+			first = w.cs.attachLine(a, true)
+		}
+		if err := w.post(ctx, first); err != nil {
+			return nil, err
+		}
+		err := w.readUntilAttached(a)
+		if gone := new(goneError); known && errors.As(err, &gone) && !gone.cause.final() {
+			w.cs.renew()
+			continue
+		}
+		return a, err
+	}
+}
+
+func (w *webSocket) readUntilAttached(a *attachment) error {
+	for {
+		if err := w.read(a); err != nil {
+			return err
+		}
+		select {
+		case <-a.attached:
+			return nil
+		default:
+		}
+	}
+}
+
+// read takes one line.
+func (w *webSocket) read(a *attachment) error {
+	for {
+		if w.frame != nil {
+			line, err := w.frame.next()
+			if err == nil {
+				return w.cs.receive(a, line)
+			}
+			if err != io.EOF {
+				return w.reason(err)
+			}
+		}
+		kind, r, err := w.conn.NextReader()
+		if err != nil {
+			return w.reason(err)
+		}
+		if kind != websocket.TextMessage {
+			return errors.New("the server sent a binary frame")
+		}
+		w.frame = newLines(r, w.cs.opts.MaxLine, true)
+	}
+}
+
+// reason makes an error of ours from a close frame that has one of our codes.
+func (w *webSocket) reason(err error) error {
+	var closed *websocket.CloseError
+	if errors.As(err, &closed) && closed.Code >= 4000 && closed.Code < 5000 {
+		return (&Error{Code: message.Code(closed.Code), Name: closed.Text}).complete()
+	}
+	return fmt.Errorf("%w: %w", errLinkLost, err)
+}
+
+func (w *webSocket) post(_ context.Context, frame []byte) error {
+	if err := w.conn.SetWriteDeadline(time.Now().Add(w.cs.opts.RequestTimeout)); err != nil {
+		return err
+	}
+	if err := w.conn.WriteMessage(websocket.TextMessage, frame); err != nil {
+		_ = w.conn.SetReadDeadline(time.Now().Add(time.Second)) // the server may have said why, just before
+		return fmt.Errorf("%w: %w", errLinkLost, err)
+	}
+	return nil
+}
+
+// hangUp tells the server that this side closes, if it can be told at once, and closes.
+func (w *webSocket) hangUp() {
+	goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	_ = w.conn.WriteControl(websocket.CloseMessage, goodbye, time.Now().Add(100*time.Millisecond))
+	w.conn.Close()
+}
+
+func (w *webSocket) close() error {
+	if w.cs.ctx.Err() == nil {
+		select {
+		case <-w.down():
+		case <-time.After(50 * time.Millisecond): // for a reason that is on its way
+		}
+	}
+	w.hangUp()
+	return w.wait()
+}
