@@ -1,0 +1,416 @@
+import { fullJitter, type Backoff } from "./backoff.js";
+import type { Channel, ChannelConfig } from "./Channel.js";
+import type { ChannelSetOptions } from "./ChannelSetOptions.js";
+import { createChannel, loadChannels } from "./config.js";
+import { Deferred } from "./Deferred.js";
+import { disconnectOf, lost, type Disconnect } from "./Disconnect.js";
+import { Emitter } from "./Emitter.js";
+import type { Events } from "./events.js";
+import { Fault } from "./Fault.js";
+import { FlexClient, type Host } from "./FlexClient.js";
+import { Hunt, type Hunter } from "./Hunt.js";
+import { base64, type AcknowledgeMessage, type Outgoing } from "./message.js";
+import type { MessageAgent } from "./MessageAgent.js";
+import { Page } from "./Page.js";
+import { newId, type Request } from "./Request.js";
+
+/** Who has logged in. */
+export interface Login {
+	readonly user: string;
+	readonly roles: readonly string[];
+}
+
+/** A connection that has lived this long, in milliseconds, makes the pauses between attempts short again. */
+const stableMillis = 10_000;
+
+/**
+ * One client of the server, over whichever channel works. Consumers and Producers use it; it connects when the first of them needs it, comes
+ * back when a connection is lost, and leaves when its last agent does. All its methods may be called at any time.
+ */
+export class ChannelSet extends Emitter<Events> {
+	readonly #options: ChannelSetOptions;
+	readonly #backoff: Backoff;
+	readonly #agents = new Set<MessageAgent>();
+	readonly #waiting: Request[] = [];
+
+	#client: FlexClient | undefined;
+	#channel: Channel | undefined; // while up
+	#last: Channel | undefined; // the one that was up last
+	#hunt: Hunt | undefined;
+	#run = 0; // counts searches, so that a late one is known
+	#pause: ReturnType<typeof setTimeout> | undefined;
+	#pausing: Disconnect | undefined;
+	#active = false;
+	#left = false; // the page was left
+	#rejected: Disconnect | undefined;
+	#attempt = 0;
+	#since = 0;
+	#connected: Deferred<void> | undefined;
+	#before = false; // has been connected since `connect`
+
+	#configs: readonly ChannelConfig[] | undefined;
+	#page: Page | undefined;
+	#credentials: { readonly user: string; readonly password: string } | undefined;
+	#login: Deferred<Login> | undefined;
+	#user: string | undefined;
+
+	constructor(options: ChannelSetOptions = {}) {
+		super();
+		this.#options = options;
+		this.#backoff = fullJitter(options.random);
+	}
+
+	/** A channel is up. */
+	get connected(): boolean {
+		return this.#channel !== undefined;
+	}
+
+	/** Somebody is logged in. */
+	get authenticated(): boolean {
+		return this.#user !== undefined;
+	}
+
+	/** Who is logged in. */
+	get user(): string | undefined {
+		return this.#user;
+	}
+
+	/** The channel that is up. */
+	get currentChannel(): ChannelConfig | undefined {
+		return this.#channel?.config;
+	}
+
+	/** The server's name for this client (DSId), for logs; it authorises nothing. */
+	get clientId(): string | undefined {
+		return this.#client?.id || undefined;
+	}
+
+	/** Connects, if it has not; a Consumer or Producer does so by itself. Rejects with a Fault when the server refuses, or `disconnectAll` comes first. */
+	connect(): Promise<void> {
+		if (this.#channel) return Promise.resolve();
+		this.#connected ??= new Deferred();
+		if (!this.#active) {
+			this.#active = true;
+			this.#rejected = undefined;
+			this.#before = false;
+			this.#attempt = 0;
+			this.#page = new Page({ leave: () => this.#pageLeft(), back: () => this.#pageBack(), wake: () => this.#wake() });
+			void this.#search();
+		}
+		return this.#connected.promise;
+	}
+
+	/**
+	 * Logs in, connecting if need be, and again after each reconnect, until `logout`. Rejects with a Fault if the server refuses.
+	 * The password is kept in memory for that.
+	 */
+	login(user: string, password: string): Promise<Login> {
+		this.#credentials = { user, password };
+		this.#login ??= new Deferred();
+		const { promise } = this.#login;
+		if (this.#channel && this.#client) this.#client.ask(this.#loginRequest(this.#client));
+		else void this.connect();
+		return promise;
+	}
+
+	/** Logs out. The server ends the client with it (code 4011); `connect` begins anew, as nobody. */
+	logout(): Promise<void> {
+		this.#credentials = undefined;
+		const client = this.#client;
+		if (!client || !this.#channel) return Promise.resolve();
+		const done = new Deferred<void>();
+		const over = (): void => {
+			if (client === this.#client) this.#down(disconnectOf(4011), false);
+			done.resolve();
+		};
+		const settle = (reply: AcknowledgeMessage | Fault): void => (reply instanceof Fault ? done.reject(reply) : over());
+		client.ask({ line: { type: "command", operation: "logout", messageId: newId() }, settle, lost: done.resolve });
+		return done.promise;
+	}
+
+	/** Lets one agent go. With the last one the ChannelSet disconnects. */
+	disconnect(agent: MessageAgent): Promise<void> {
+		if (!this.#agents.delete(agent)) return Promise.resolve();
+		if (this.#agents.size === 0) return this.#leave([agent]);
+		return agent.leaving();
+	}
+
+	/** Lets all agents go and disconnects at once; over HTTP by one request that outlives the page. */
+	disconnectAll(): Promise<void> {
+		const agents = [...this.#agents];
+		this.#agents.clear();
+		return this.#leave(agents);
+	}
+
+	// What agents ask.
+
+	/** @internal Adds an agent and sees to it that it gets what it wants: a connection, a subscription. */
+	join(agent: MessageAgent): void {
+		this.#agents.add(agent);
+		if (this.#channel && this.#client) this.#subscribe(this.#client, agent);
+		else void this.connect();
+	}
+
+	/** @internal Sends a request now or once connected. A client that was sent away does not come back for that: see `connect`. */
+	send(agent: MessageAgent, request: Request): void {
+		if (this.#rejected) return request.settle(new Fault("Client.Error.MessageSend", this.#rejected.message, undefined, { code: this.#rejected.code }));
+		if (this.#waiting.length >= (this.#options.maxWaiting ?? 1000)) {
+			return request.settle(new Fault("Client.Error.MessageSend", "Too many messages are waiting to be sent."));
+		}
+		this.#waiting.push(request);
+		this.join(agent);
+		this.#client?.flush();
+	}
+
+	/** @internal Sends a request that only makes sense for the client of now. False: there is none. */
+	ask(line: Outgoing & { readonly messageId: string }, settle: Request["settle"], lost: () => void): boolean {
+		if (!this.#channel || !this.#client) return false;
+		this.#client.ask({ line, settle, lost });
+		return true;
+	}
+
+	/** @internal The agent does not want the subscription it has asked for any more, and may ask for another. */
+	unasked(agent: MessageAgent): void {
+		this.#client?.subscribers.delete(agent);
+	}
+
+	#subscribe(client: FlexClient, agent: MessageAgent): void {
+		const request = client.subscribers.has(agent) ? undefined : agent.subscription(client);
+		if (request) client.ask(request);
+	}
+
+	// Coming.
+
+	async #search(): Promise<void> {
+		const run = ++this.#run;
+		this.#pausing = undefined;
+		try {
+			this.#configs ??= await loadChannels(this.#options);
+		} catch (error) {
+			if (run === this.#run) this.#retry(lost(`The server's configuration could not be read: ${String(error)}`));
+			return;
+		}
+		if (run !== this.#run) return;
+		// A client that lives on is first looked for where it was: that is quickest, and as a rule only the connection broke.
+		const configs = [...this.#configs];
+		const last = configs.findIndex((config) => config.id === this.#last?.config.id);
+		if (this.#client && this.#attempt <= 1 && last > 0) configs.unshift(...configs.splice(last, 1));
+		this.#hunt = new Hunt(configs, this.#hunter(), this.#client, this.#options.staggerMillis ?? 700);
+		this.#hunt.start();
+	}
+
+	#hunter(): Hunter {
+		return {
+			create: (config) => createChannel(config, this.#options),
+			newClient: () => new FlexClient(this.#host()),
+			won: (channel, client) => this.#up(channel, client),
+			failed: (config, why) => this.#tell("channelFault", { ...why, channelId: config.id, faultCode: "Channel.Connect.Failed" }),
+			over: (why) => this.#lost(why),
+		};
+	}
+
+	#host(): Host {
+		return {
+			waiting: this.#waiting,
+			heartbeatIntervalMillis: this.#options.heartbeatIntervalMillis,
+			hello: (client) => {
+				const agents = [...this.#agents].map((agent) => agent.subscription(client));
+				return [this.#credentials && this.#loginRequest(client), ...agents].filter((request) => request !== undefined);
+			},
+			broken: (why) => this.#down(why),
+		};
+	}
+
+	#up(channel: Channel, client: FlexClient): void {
+		const resumed = client === this.#client;
+		const reconnecting = this.#before;
+		this.#hunt = undefined;
+		this.#before = true;
+		this.#since = Date.now();
+		this.#client = client;
+		this.#channel = this.#last = channel;
+		channel.onclose = (why) => this.#down(why);
+		client.adopt(channel);
+		if (this.#channel !== channel) return;
+		if (!resumed && client.user !== undefined) this.#setUser(client.user);
+		this.#tell("channelConnect", { channelId: channel.config.id, channel: channel.config, reconnecting, resumed });
+		this.#tell("propertyChange", { property: "connected", value: true });
+		this.#connected?.resolve();
+		this.#connected = undefined;
+		if (this.#credentials && !client.loginAsked) client.ask(this.#loginRequest(client));
+		for (const agent of this.#agents) this.#subscribe(client, agent);
+	}
+
+	// Going.
+
+	/** The channel that was up is not any more. */
+	#down(why: Disconnect, comeBack = why.reconnect !== "no"): void {
+		const channel = this.#channel;
+		const client = this.#client;
+		if (!channel || !client) return;
+		channel.onclose = () => {};
+		if (why.gone === "gap") void channel.leave([JSON.stringify({ type: "control", operation: "detach" })]);
+		channel.close();
+		this.#channel = undefined;
+		client.release();
+		if (Date.now() - this.#since > stableMillis) this.#attempt = 0;
+		if (why.gone !== undefined || !channel.outlives || !comeBack) this.#end();
+		this.#tell("propertyChange", { property: "connected", value: false });
+		this.#finish(why, comeBack);
+	}
+
+	/** No channel worked, or the client that was to go on is gone. */
+	#lost(why: Disconnect): void {
+		this.#hunt = undefined;
+		if (why.gone === undefined) this.#configs = undefined; // read them again: the server may have moved
+		const comeBack = why.reconnect !== "no";
+		if (why.gone !== undefined || !comeBack) {
+			this.#end();
+			this.#finish(why, comeBack);
+		} else this.#retry(why);
+	}
+
+	/** Tells the end of a connection, and what comes of it. Not to come back is the server's wish (told) or our own. */
+	#finish(why: Disconnect, willReconnect: boolean): void {
+		const run = this.#run;
+		const rejected = !willReconnect && why.told === true;
+		this.#tell("channelDisconnect", { ...why, channelId: this.#last?.config.id ?? "", willReconnect, rejected });
+		if (run !== this.#run || this.#channel) return; // a listener has decided otherwise
+		if (willReconnect) return this.#retry(why);
+		if (rejected) this.#rejected = why;
+		this.#stop(why);
+	}
+
+	#retry(why: Disconnect): void {
+		if (!this.#active) return;
+		this.#pausing = why;
+		clearTimeout(this.#pause);
+		this.#pause = setTimeout(() => this.#ripe(), (why.retryAfterMillis ?? 0) + this.#backoff(this.#attempt++));
+	}
+
+	#ripe(): void {
+		this.#pausing = undefined;
+		if (!this.#page?.asleep) void this.#search();
+		else this.#pausing = lost();
+	}
+
+	#wake(): void {
+		if (this.#pausing && !this.#pausing.told && !this.#page?.asleep) {
+			clearTimeout(this.#pause);
+			void this.#search();
+		}
+	}
+
+	/** The server's client is over. */
+	#end(): void {
+		const client = this.#client;
+		this.#client = undefined;
+		client?.end();
+		for (const agent of this.#agents) agent.ended();
+		this.#setUser(undefined);
+	}
+
+	/** Nothing is tried any more. What waits fails. */
+	#stop(why: Disconnect): void {
+		this.#active = this.#left = false;
+		this.#run++;
+		clearTimeout(this.#pause);
+		this.#pausing = undefined;
+		this.#page?.stop();
+		const fault = new Fault("Client.Error.MessageSend", why.message, undefined, { code: why.code });
+		this.#connected?.reject(fault);
+		this.#login?.reject(fault);
+		this.#connected = this.#login = undefined;
+		for (const request of this.#waiting.splice(0)) request.settle(fault);
+		for (const agent of this.#agents) agent.stopped(fault);
+	}
+
+	/** Disconnects for good, with the agents that have left: says so to the server, if it has a client of ours. */
+	async #leave(agents: readonly MessageAgent[]): Promise<void> {
+		if (!this.#active) return;
+		const client = this.#client;
+		const channel = this.#channel ?? this.#last;
+		const wasUp = this.#channel !== undefined;
+		this.#hunt?.cancel();
+		this.#hunt = undefined;
+		let over = Promise.resolve();
+		if (client && channel) {
+			const line = { type: "command", operation: "disconnect", messageId: newId() } as const;
+			over = channel.leave(client.goodbye({ line, settle: () => {}, lost: () => {} }));
+		}
+		client?.release();
+		this.#channel = this.#client = undefined;
+		const why = disconnectOf(4000);
+		this.#stop(why);
+		this.#setUser(undefined);
+		for (const agent of agents) agent.left();
+		await over;
+		client?.end();
+		if (wasUp) this.#tell("propertyChange", { property: "connected", value: false }, agents);
+		this.#tell("channelDisconnect", { ...why, channelId: channel?.config.id ?? "", willReconnect: false, rejected: false }, agents);
+	}
+
+	/** The page is left: the server ends the client unless the page comes back, which then connects anew. */
+	#pageLeft(): void {
+		const client = this.#client;
+		const channel = this.#channel ?? this.#last;
+		const wasUp = this.#channel !== undefined;
+		this.#hunt?.cancel();
+		this.#hunt = this.#pausing = undefined;
+		this.#run++;
+		clearTimeout(this.#pause);
+		this.#left = true;
+		if (!client || !channel) return;
+		void channel.leave(client.goodbye({ type: "control", operation: "detach" }));
+		channel.close(); // an open connection would keep the page out of the browser's memory
+		this.#channel = undefined;
+		this.#end();
+		if (wasUp) this.#tell("propertyChange", { property: "connected", value: false });
+		this.#tell("channelDisconnect", { ...disconnectOf(4012), channelId: channel.config.id, willReconnect: true, rejected: false });
+	}
+
+	#pageBack(): void {
+		if (!this.#left) return;
+		this.#left = false;
+		this.#attempt = 0;
+		void this.#search();
+	}
+
+	// Who.
+
+	#loginRequest(client: FlexClient): Request {
+		const { user, password } = this.#credentials as { user: string; password: string };
+		client.loginAsked = true;
+		return {
+			line: { type: "command", operation: "login", messageId: newId(), destination: "auth", body: base64(`${user}:${password}`) },
+			settle: (reply) => this.#loggedIn(reply),
+			lost: () => {}, // the next client asks again
+		};
+	}
+
+	#loggedIn(reply: AcknowledgeMessage | Fault): void {
+		const deferred = this.#login;
+		this.#login = undefined;
+		if (reply instanceof Fault) {
+			this.#credentials = undefined;
+			this.emit("fault", { fault: reply });
+			return deferred?.reject(reply);
+		}
+		const body = (reply.body ?? {}) as Partial<Login>;
+		this.#setUser(body.user ?? this.#credentials?.user);
+		deferred?.resolve({ user: this.#user ?? "", roles: body.roles ?? [] });
+	}
+
+	#setUser(user: string | undefined): void {
+		if (user === this.#user) return;
+		const was = this.authenticated;
+		this.#user = user;
+		if (was !== this.authenticated) this.emit("propertyChange", { property: "authenticated", value: this.authenticated });
+	}
+
+	/** Tells an event of the channel to the listeners of the ChannelSet and of its agents. */
+	#tell<Name extends keyof Events>(name: Name, event: Events[Name], agents: Iterable<MessageAgent> = [...this.#agents]): void {
+		this.emit(name, event);
+		for (const agent of agents) agent.emit(name, event);
+	}
+}

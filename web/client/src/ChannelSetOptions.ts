@@ -1,0 +1,24 @@
+import type { Channel, ChannelConfig } from "./Channel.js";
+import type { WebSocketClass } from "./WebSocketChannel.js";
+
+/** How a ChannelSet is made. */
+export interface ChannelSetOptions {
+	/** The channels in the order to try them, or the address of the server's configuration, which lists them. @default "/config.json" */
+	readonly channels?: readonly ChannelConfig[] | string;
+	/** What relative addresses are relative to, and what `{server.name}` and `{server.port}` stand for. @default the page's address */
+	readonly baseUrl?: string;
+	/** Take the channels that the configuration lists for this destination. @default its default channels, else all */
+	readonly destination?: string;
+	/** The WebSocket class, for environments without one. @default the global one */
+	readonly webSocket?: WebSocketClass;
+	/** Send a heartbeat after that long without sending, in milliseconds; 0: never. @default what the server asks for */
+	readonly heartbeatIntervalMillis?: number;
+	/** How long a channel may hesitate until the next one is tried beside it, in milliseconds. @default 700 */
+	readonly staggerMillis?: number;
+	/** How many messages may wait for a connection; more are refused with `Client.Error.MessageSend`. @default 1000 */
+	readonly maxWaiting?: number;
+	/** Random numbers from 0 up to 1, for the jitter. @default Math.random */
+	readonly random?: () => number;
+	/** Makes the channel for an entry of the list. @default by its type */
+	readonly createChannel?: (config: ChannelConfig) => Channel;
+}

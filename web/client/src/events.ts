@@ -1,0 +1,65 @@
+import type { Disconnect } from "./Disconnect.js";
+import type { ChannelConfig } from "./Channel.js";
+import type { Fault } from "./Fault.js";
+import type { AcknowledgeMessage, AsyncMessage } from "./message.js";
+
+/** A channel was connected. */
+export interface ChannelConnect {
+	readonly channelId: string;
+	readonly channel: ChannelConfig;
+	/** It was not the first since `connect`. */
+	readonly reconnecting: boolean;
+	/** The server's client is the one from before: nothing was lost. */
+	readonly resumed: boolean;
+}
+
+/** The connection has ended; every field of Disconnect says why. */
+export interface ChannelDisconnect extends Disconnect {
+	readonly channelId: string;
+	/** The ChannelSet tries to come back by itself. */
+	readonly willReconnect: boolean;
+	/** The server does not want this client back; `connect` tries all the same. */
+	readonly rejected: boolean;
+}
+
+/** One channel did not work; the next is tried. */
+export interface ChannelFault extends Disconnect {
+	readonly channelId: string;
+	readonly faultCode: "Channel.Connect.Failed";
+}
+
+/** A message has arrived. */
+export interface MessageEvent {
+	readonly message: AsyncMessage;
+}
+
+/** A request was acknowledged. */
+export interface AcknowledgeEvent {
+	readonly acknowledge: AcknowledgeMessage;
+	/** The messageId of the request. */
+	readonly correlationId: string;
+}
+
+/** A request has failed. */
+export interface FaultEvent {
+	readonly fault: Fault;
+	/** The messageId of the request; absent where there is none. */
+	readonly correlationId?: string;
+}
+
+/** A property has another value. */
+export interface PropertyChange {
+	readonly property: "connected" | "authenticated" | "subscribed" | "clientId";
+	readonly value: boolean | string | undefined;
+}
+
+/** The events every object of the library has. A ChannelSet's channel events are told by its agents too. */
+export interface Events {
+	channelConnect: ChannelConnect;
+	channelDisconnect: ChannelDisconnect;
+	channelFault: ChannelFault;
+	message: MessageEvent;
+	acknowledge: AcknowledgeEvent;
+	fault: FaultEvent;
+	propertyChange: PropertyChange;
+}

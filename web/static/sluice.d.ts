@@ -1,0 +1,552 @@
+// Built from web/client by `npm run build`; do not edit.
+/** Gives the pause before attempt `attempt` (from 0), in milliseconds. */
+export type Backoff = (attempt: number) => number;
+/**
+ * Full jitter: anything from nothing to a bound that doubles with each attempt, so that the clients of a server that was restarted do not
+ * come back all at once.
+ *
+ * @param random numbers from 0 up to 1
+ * @param base the first bound in milliseconds. @default 250
+ * @param cap the last bound in milliseconds. @default 30000
+ */
+export declare function fullJitter(random?: () => number, base?: number, cap?: number): Backoff;
+
+/** May a client that was told this code come back: at once (with the usual jitter), never by itself, or after a pause. */
+export type Reconnect = "yes" | "no" | "after";
+/** One row of the table of codes that server, client and documentation share: channel/message/codes.json. */
+export interface Code {
+    readonly code: number;
+    readonly name: string;
+    readonly sentence: string;
+    readonly reconnect: Reconnect;
+    /** How long to stay away where `reconnect` is "after", in milliseconds. */
+    readonly retryAfterMillis?: number;
+    /** The setting in services-config.xml behind the code. */
+    readonly setting?: string;
+    readonly faultCode?: string;
+    readonly httpStatus?: number;
+}
+
+/** What JSON can hold. */
+export type Json = null | boolean | number | string | readonly Json[] | {
+    readonly [key: string]: Json | undefined;
+};
+/** Headers of a message, by name. Those that begin with "DS" belong to the protocol. */
+export interface Headers {
+    readonly [name: string]: Json | undefined;
+}
+/** Fields that any line may have, named as in the Flex message model. */
+interface Common {
+    readonly messageId?: string;
+    readonly correlationId?: string;
+    /** The subscription a line is about. */
+    readonly clientId?: string;
+    readonly destination?: string;
+    readonly headers?: Headers;
+    readonly body?: Json;
+    /** Milliseconds since 1970, by the server's clock. */
+    readonly timestamp?: number;
+}
+/** A published message. */
+export interface AsyncMessage extends Common {
+    readonly type: "async";
+}
+/** The good reply to one request. */
+export interface AcknowledgeMessage extends Common {
+    readonly type: "acknowledge";
+    readonly code?: number;
+}
+/** The reply to a request that was not served. */
+export interface ErrorMessage extends Common {
+    readonly type: "error";
+    readonly code?: number;
+    readonly name?: string;
+    readonly faultCode?: string;
+    readonly faultString?: string;
+    readonly faultDetail?: string;
+    readonly setting?: string;
+    readonly value?: Json;
+    readonly retryAfterMillis?: number;
+    readonly incident?: string;
+    /** With code 4523: the `seq` the server waits for. */
+    readonly expect?: number;
+}
+/** A request of a client, or the server's word that a subscription is no longer valid. */
+export interface CommandMessage extends Common {
+    readonly type: "command";
+    readonly operation: string;
+    readonly code?: number;
+    readonly message?: string;
+}
+/** Says where in the order of what is received a subscription begins or ends. */
+export interface SubscriptionState extends Common {
+    readonly type: "subscription-state";
+    readonly operation: string;
+}
+/** A line about the connection itself. */
+export interface ControlMessage {
+    readonly type: "control";
+    readonly operation: string;
+    readonly attach?: number;
+    readonly have?: number;
+    readonly window?: {
+        readonly messages?: number;
+        readonly bytes?: number;
+    };
+    readonly clientIds?: readonly string[];
+    readonly count?: number;
+    readonly streamId?: string;
+    readonly code?: number;
+    readonly name?: string;
+    readonly message?: string;
+    readonly reason?: string;
+    readonly url?: string;
+    readonly reconnect?: "yes" | "no" | "after";
+    readonly retryAfterMillis?: number;
+    readonly setting?: string;
+    readonly incident?: string;
+}
+/** One line of the protocol. */
+export type Line = AsyncMessage | AcknowledgeMessage | ErrorMessage | CommandMessage | SubscriptionState | ControlMessage;
+/** A line the client sends: its first key is `type`. */
+export type Outgoing = {
+    readonly type: "command" | "async" | "control";
+} & {
+    readonly [field: string]: Json | undefined;
+};
+/** Reads one line. Undefined: it is no line of the protocol. */
+export declare function parseLine(text: string): Line | undefined;
+/** How many bytes a text takes on the wire. */
+export declare function byteLength(text: string): number;
+/** Base64 of the UTF-8 form, as `login` wants it. */
+export declare function base64(text: string): string;
+/** Takes as many lines from the front of `queue` as fit into `limit` bytes, at least one, and returns them as one frame or body. */
+export declare function takeBatch(queue: string[], limit: number): string;
+export {};
+
+/** Why a connection ended, or why one could not be made. */
+export interface Disconnect {
+    readonly code: number;
+    readonly name: string;
+    /** One sentence for people. */
+    readonly message: string;
+    readonly reconnect: Reconnect;
+    /** With `reconnect` "after": how long the server wants the client to stay away, in milliseconds. */
+    readonly retryAfterMillis?: number;
+    /** The setting of the server behind it. */
+    readonly setting?: string;
+    /** The key under which the server's log tells more. */
+    readonly incident?: string;
+    /** The server cannot go on with this client: why. The client connects anew and subscribes again. */
+    readonly gone?: string;
+    /** The server said so; else the client concluded it. */
+    readonly told?: boolean;
+}
+/** What a line may say of an end. */
+interface Words {
+    readonly name?: string;
+    readonly message?: string;
+    readonly faultString?: string;
+    readonly reconnect?: Reconnect;
+    readonly retryAfterMillis?: number;
+    readonly setting?: string;
+    readonly incident?: string;
+}
+/** The end with that code, in the table's words where `line` has none of its own. */
+export declare function disconnectOf(code: number, line?: Words): Disconnect;
+/** The connection broke: nobody said why. */
+export declare function lost(message?: string): Disconnect;
+/** What the last line of a connection says, if this is one: `disconnect`, `gone` or `displaced`. */
+export declare function lastWord(line: Line): Disconnect | undefined;
+/** The request as a whole was refused: the code of its one `error` line. */
+export declare function refused(line: ErrorMessage): Disconnect;
+export {};
+
+/** The kinds of transport. */
+export type ChannelType = "websocket" | "streaming" | "longpoll";
+/** One channel of the server, as `/config.json` lists it. */
+export interface ChannelConfig {
+    readonly id: string;
+    readonly type: ChannelType;
+    /** Absolute, or relative to the ChannelSet's `baseUrl`; may hold `{server.name}` and `{server.port}`. */
+    readonly url: string;
+    /** How long the channel may take to prove itself. @default 2000 (longpoll: 5000) */
+    readonly connectTimeoutMillis?: number;
+    /** How long a reply may take; 0: for ever. @default 0 */
+    readonly requestTimeoutMillis?: number;
+}
+/** What a channel asks the client it works for. Lines are without their LF. */
+export interface Link {
+    /** The client's DSId, empty until it is connected. */
+    readonly id: string;
+    /** Nobody wants this client any more. */
+    readonly ended: boolean;
+    /** The largest frame or body in bytes that the server takes. */
+    readonly maxRequestSize: number;
+    /** An HTTP connect under way, which other HTTP channels of the same client wait for. */
+    connecting: Promise<void> | undefined;
+    /** The value of `Authorization`. */
+    bearer(): string;
+    /** The lines that connect the client, log it in and subscribe; with `attach`, what is received shall come the same way. */
+    hello(attach: boolean): string[];
+    /** The line that makes the server deliver here from now on. Each call counts `attach` up and fixes `have`. */
+    attachLine(how: "socket" | "stream" | "poll"): string;
+    /** A heartbeat or probe. */
+    ping(): string;
+    /** The line that ends the client with this id, after nothing but its hello. */
+    farewell(): string;
+    /** Takes a line that has arrived, and its length. */
+    receive(line: Line, size: number): void;
+}
+/**
+ * One way to the server. All kinds have this one shape, so that a ChannelSet falls back from one to the next without knowing which it holds:
+ * `open` it, wait for `onopen`, then `attach`, `send` and listen, until `onclose`. After `close` or `onclose` it calls nothing any more.
+ */
+export interface Channel {
+    readonly config: ChannelConfig;
+    /** The client lives on when this connection is lost, and can be attached elsewhere. */
+    readonly outlives: boolean;
+    /** A message of the server has arrived: the way has proved itself. An open socket alone proves nothing, proxies open sockets too. */
+    onopen: () => void;
+    /** A line has arrived; `size` is its length. */
+    onmessage: (line: Line, size: number) => void;
+    /** The channel has ended by itself. Not called after `close`. */
+    onclose: (why: Disconnect) => void;
+    /** Connects the client, or proves the way for one that is connected. */
+    open(link: Link): void;
+    /** Makes the server deliver here, once the channel has been chosen. */
+    attach(): void;
+    /** Sends lines in this order. What cannot leave at once waits. */
+    send(lines: readonly string[]): void;
+    /** Sends last lines and closes. Resolves once they are answered, or after two seconds; never rejects. Also works on a closed HTTP channel. */
+    leave(lines: readonly string[]): Promise<void>;
+    /** Closes at once. */
+    close(): void;
+}
+/** How long `leave` waits for the answer, in milliseconds. */
+export declare const leaveMillis = 2000;
+
+/** The WebSocket of browsers, or a class of the same shape such as that of the package `ws`. */
+export type WebSocketClass = new (url: string, protocols?: string | string[]) => WebSocketLike;
+/** What is used of a WebSocket. */
+export interface WebSocketLike {
+    readonly readyState: number;
+    onopen: ((event: never) => void) | null;
+    onmessage: ((event: never) => void) | null;
+    onerror: ((event: never) => void) | null;
+    onclose: ((event: never) => void) | null;
+    send(text: string): void;
+    close(code?: number): void;
+}
+/** A client over one WebSocket. Until resuming exists the server ends the client with its socket. */
+export declare class WebSocketChannel implements Channel {
+    #private;
+    readonly config: ChannelConfig;
+    private readonly webSocket;
+    readonly outlives = false;
+    onopen: Channel["onopen"];
+    onmessage: Channel["onmessage"];
+    onclose: Channel["onclose"];
+    /** @param webSocket absent: this environment has none, and opening fails at once */
+    constructor(config: ChannelConfig, webSocket: WebSocketClass | undefined);
+    open(link: Link): void;
+    attach(): void;
+    send(lines: readonly string[]): void;
+    leave(lines: readonly string[]): Promise<void>;
+    close(): void;
+}
+
+/** How a ChannelSet is made. */
+export interface ChannelSetOptions {
+    /** The channels in the order to try them, or the address of the server's configuration, which lists them. @default "/config.json" */
+    readonly channels?: readonly ChannelConfig[] | string;
+    /** What relative addresses are relative to, and what `{server.name}` and `{server.port}` stand for. @default the page's address */
+    readonly baseUrl?: string;
+    /** Take the channels that the configuration lists for this destination. @default its default channels, else all */
+    readonly destination?: string;
+    /** The WebSocket class, for environments without one. @default the global one */
+    readonly webSocket?: WebSocketClass;
+    /** Send a heartbeat after that long without sending, in milliseconds; 0: never. @default what the server asks for */
+    readonly heartbeatIntervalMillis?: number;
+    /** How long a channel may hesitate until the next one is tried beside it, in milliseconds. @default 700 */
+    readonly staggerMillis?: number;
+    /** How many messages may wait for a connection; more are refused with `Client.Error.MessageSend`. @default 1000 */
+    readonly maxWaiting?: number;
+    /** Random numbers from 0 up to 1, for the jitter. @default Math.random */
+    readonly random?: () => number;
+    /** Makes the channel for an entry of the list. @default by its type */
+    readonly createChannel?: (config: ChannelConfig) => Channel;
+}
+
+/** A table of listeners. `Events` names each event and the object its listeners get. */
+export declare class Emitter<Events> {
+    #private;
+    /** Calls `listener` for each event of that name from now on. Returns what ends that. */
+    on<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => void): () => void;
+}
+
+/**
+ * Why a request failed. `faultCode` is what to decide on: one of the server's (with `code`, see the table), or one of the client's own:
+ *
+ * - `Client.Error.MessageSend`: it was never sent.
+ * - `Client.Error.DeliveryInDoubt`: it was sent, and the server's client ended before it replied.
+ * - `Client.Error.RequestTimeout`: no reply came within the time set; it may still have been done.
+ * - `Client.Error.TooLarge`: it is larger than the server takes; it was not sent.
+ */
+export declare class Fault extends Error {
+    readonly faultCode: string;
+    /** One sentence for people. */
+    readonly faultString: string;
+    readonly faultDetail: string | undefined;
+    readonly name = "Fault";
+    /** The server's number for it; undefined for a fault of the client's own. */
+    readonly code: number | undefined;
+    /** The setting of the server behind it, and that setting's value. */
+    readonly setting: string | undefined;
+    readonly value: Json | undefined;
+    /** When to try again, in milliseconds. */
+    readonly retryAfterMillis: number | undefined;
+    /** The key under which the server's log tells more. */
+    readonly incident: string | undefined;
+    constructor(faultCode: string, 
+    /** One sentence for people. */
+    faultString: string, faultDetail?: string | undefined, line?: Partial<ErrorMessage>);
+    /** The fault an `error` line tells. */
+    static of(line: ErrorMessage): Fault;
+}
+
+/** A channel was connected. */
+export interface ChannelConnect {
+    readonly channelId: string;
+    readonly channel: ChannelConfig;
+    /** It was not the first since `connect`. */
+    readonly reconnecting: boolean;
+    /** The server's client is the one from before: nothing was lost. */
+    readonly resumed: boolean;
+}
+/** The connection has ended; every field of Disconnect says why. */
+export interface ChannelDisconnect extends Disconnect {
+    readonly channelId: string;
+    /** The ChannelSet tries to come back by itself. */
+    readonly willReconnect: boolean;
+    /** The server does not want this client back; `connect` tries all the same. */
+    readonly rejected: boolean;
+}
+/** One channel did not work; the next is tried. */
+export interface ChannelFault extends Disconnect {
+    readonly channelId: string;
+    readonly faultCode: "Channel.Connect.Failed";
+}
+/** A message has arrived. */
+export interface MessageEvent {
+    readonly message: AsyncMessage;
+}
+/** A request was acknowledged. */
+export interface AcknowledgeEvent {
+    readonly acknowledge: AcknowledgeMessage;
+    /** The messageId of the request. */
+    readonly correlationId: string;
+}
+/** A request has failed. */
+export interface FaultEvent {
+    readonly fault: Fault;
+    /** The messageId of the request; absent where there is none. */
+    readonly correlationId?: string;
+}
+/** A property has another value. */
+export interface PropertyChange {
+    readonly property: "connected" | "authenticated" | "subscribed" | "clientId";
+    readonly value: boolean | string | undefined;
+}
+/** The events every object of the library has. A ChannelSet's channel events are told by its agents too. */
+export interface Events {
+    channelConnect: ChannelConnect;
+    channelDisconnect: ChannelDisconnect;
+    channelFault: ChannelFault;
+    message: MessageEvent;
+    acknowledge: AcknowledgeEvent;
+    fault: FaultEvent;
+    propertyChange: PropertyChange;
+}
+
+/** What Consumers and Producers share: a destination, and the ChannelSet they use. */
+export declare abstract class MessageAgent extends Emitter<Events> {
+    readonly channelSet: ChannelSet;
+    /** The id of a destination that the server has configured. */
+    readonly destination: string;
+    constructor(channelSet: ChannelSet, 
+    /** The id of a destination that the server has configured. */
+    destination: string);
+    /** Ends the agent's subscription and leaves the ChannelSet, which disconnects when its last agent leaves. Using the agent again brings it back. */
+    disconnect(): Promise<void>;
+}
+
+/** Who has logged in. */
+export interface Login {
+    readonly user: string;
+    readonly roles: readonly string[];
+}
+/**
+ * One client of the server, over whichever channel works. Consumers and Producers use it; it connects when the first of them needs it, comes
+ * back when a connection is lost, and leaves when its last agent does. All its methods may be called at any time.
+ */
+export declare class ChannelSet extends Emitter<Events> {
+    #private;
+    constructor(options?: ChannelSetOptions);
+    /** A channel is up. */
+    get connected(): boolean;
+    /** Somebody is logged in. */
+    get authenticated(): boolean;
+    /** Who is logged in. */
+    get user(): string | undefined;
+    /** The channel that is up. */
+    get currentChannel(): ChannelConfig | undefined;
+    /** The server's name for this client (DSId), for logs; it authorises nothing. */
+    get clientId(): string | undefined;
+    /** Connects, if it has not; a Consumer or Producer does so by itself. Rejects with a Fault when the server refuses, or `disconnectAll` comes first. */
+    connect(): Promise<void>;
+    /**
+     * Logs in, connecting if need be, and again after each reconnect, until `logout`. Rejects with a Fault if the server refuses.
+     * The password is kept in memory for that.
+     */
+    login(user: string, password: string): Promise<Login>;
+    /** Logs out. The server ends the client with it (code 4011); `connect` begins anew, as nobody. */
+    logout(): Promise<void>;
+    /** Lets one agent go. With the last one the ChannelSet disconnects. */
+    disconnect(agent: MessageAgent): Promise<void>;
+    /** Lets all agents go and disconnects at once; over HTTP by one request that outlives the page. */
+    disconnectAll(): Promise<void>;
+}
+
+/** Every code the server can give, by its number. */
+export declare const codes: Readonly<Record<number, Code>>;
+
+/** What a Consumer and a MultiTopicConsumer share: the wish for a subscription, which outlives connections and clients. */
+export declare abstract class Subscription extends MessageAgent {
+    #private;
+    constructor(channelSet: ChannelSet, destination: string);
+    /** The server holds the subscription. */
+    get subscribed(): boolean;
+    /** The server's id of the subscription. */
+    get clientId(): string | undefined;
+    /**
+     * Subscribes, connecting if need be, and again with each new client of the server, until `unsubscribe` or `disconnect`. Resolves when the
+     * server holds the subscription, rejects with a Fault if it refuses.
+     */
+    subscribe(): Promise<void>;
+    /** Ends the subscription. From now on there are no messages; resolves when the server has ended it too. */
+    unsubscribe(): Promise<void>;
+}
+
+/** How a Consumer is made. */
+export interface ConsumerOptions {
+    readonly channelSet: ChannelSet;
+    readonly destination: string;
+    /** Names joined by the destination's separator; `*` stands for one name, at the end for one or more. @default messages without a subtopic */
+    readonly subtopic?: string;
+    /** @default none */
+    readonly selector?: string;
+}
+/** Receives the messages of one destination and subtopic, by its event `message`. */
+export declare class Consumer extends Subscription {
+    /** What the next `subscribe` is for. */
+    subtopic: string | undefined;
+    /** A condition on headers that the next `subscribe` asks for. A server that does not serve selectors refuses it by name. */
+    selector: string | undefined;
+    constructor(options: ConsumerOptions);
+}
+
+/**
+ * Cuts a stream of bytes into lines, wherever the chunks were cut: in the middle of a line or of a character. A line is given out once
+ * its LF has arrived; NUL bytes and empty lines, which the server sends as padding and heartbeats, are dropped.
+ */
+export declare class LineParser {
+    #private;
+    private readonly limit;
+    /** @param limit the longest line in bytes that is taken. @default 16 MiB */
+    constructor(limit?: number);
+    /** The lines that `chunk` completes, without their LF. Throws a Fault when a line is longer than the limit. */
+    feed(chunk: Uint8Array): string[];
+}
+
+/** What StreamingChannel and LongPollChannel share: connecting and sending by POST. The client outlives their connections. */
+export declare abstract class HttpChannel implements Channel {
+    #private;
+    readonly config: ChannelConfig;
+    readonly outlives = true;
+    onopen: Channel["onopen"];
+    onmessage: Channel["onmessage"];
+    onclose: Channel["onclose"];
+    constructor(config: ChannelConfig);
+    open(link: Link): void;
+    abstract attach(): void;
+    send(lines: readonly string[]): void;
+    leave(lines: readonly string[]): Promise<void>;
+    close(): void;
+}
+
+/** Receives by the answers to polls, sends by POST. */
+export declare class LongPollChannel extends HttpChannel {
+    #private;
+    attach(): void;
+}
+
+/** How a MultiTopicConsumer is made. */
+export interface MultiTopicConsumerOptions {
+    readonly channelSet: ChannelSet;
+    readonly destination: string;
+}
+/** Receives the messages of any number of subtopics of one destination, under one subscription. Each message comes once. */
+export declare class MultiTopicConsumer extends Subscription {
+    #private;
+    constructor(options: MultiTopicConsumerOptions);
+    /** The subtopics asked for, each with its selector where it has one. */
+    get subscriptions(): readonly {
+        readonly subtopic: string;
+        readonly selector: string;
+    }[];
+    /** Adds a subtopic. While subscribed only the difference travels. A refusal is told by the event `fault`. */
+    addSubscription(subtopic: string, selector?: string): void;
+    /** Takes a subtopic away again. */
+    removeSubscription(subtopic: string, selector?: string): void;
+}
+
+/** How a Producer is made. */
+export interface ProducerOptions {
+    readonly channelSet: ChannelSet;
+    readonly destination: string;
+    /** Where messages go unless `send` says otherwise. */
+    readonly subtopic?: string;
+    /** Headers of every message. */
+    readonly defaultHeaders?: Headers;
+}
+/** What may be said of one message. */
+export interface SendOptions {
+    /** One subtopic, or several: each subscriber still gets the message once. */
+    readonly subtopic?: string | readonly string[];
+    readonly headers?: Headers;
+    /** The message's id, of at most 256 bytes; it must be unique. @default made by the client */
+    readonly messageId?: string;
+}
+/** Publishes messages of one destination. */
+export declare class Producer extends MessageAgent {
+    /** Where messages go unless `send` says otherwise. */
+    subtopic: string | undefined;
+    /** Headers of every message. */
+    defaultHeaders: Headers;
+    constructor(options: ProducerOptions);
+    /**
+     * Publishes a message, now or once connected. Resolves when the server has given it its place in the order; rejects with a Fault, which
+     * says whether it may have arrived. To fire and forget, ignore the promise: the events `acknowledge` and `fault` tell the same.
+     */
+    send(body: Json, options?: SendOptions): Promise<AcknowledgeMessage>;
+}
+
+/** Receives by one long answer, sends by POST. */
+export declare class StreamingChannel extends HttpChannel {
+    #private;
+    /** Nothing to do: the stream is attached by the request that opens it. */
+    attach(): void;
+    close(): void;
+}
+export as namespace Sluice;
