@@ -53,14 +53,16 @@ func (c *channelDraft) userAgent(v Value) {
 }
 
 func (l *loader) readChannels() {
-	seen := map[string]bool{}
+	l.byID = map[string]*channelDraft{}
 	for _, n := range l.channelNodes {
 		c := l.readChannel(n)
-		if seen[c.ID] && c.ID != "" {
+		if l.byID[c.ID] != nil {
 			l.rep.errorf(n.at, "a channel with this id exists already")
 			continue
 		}
-		seen[c.ID] = true
+		if c.ID != "" {
+			l.byID[c.ID] = c
+		}
 		l.channels = append(l.channels, c)
 		if !c.remote {
 			l.cfg.Channels = append(l.cfg.Channels, c.ChannelDefinition)

@@ -67,6 +67,7 @@ type loader struct {
 	services     *servicesDraft
 	servers      []*serverDraft
 	channels     []*channelDraft
+	byID         map[string]*channelDraft // of channels
 	constraints  map[string]bool
 	channelNodes []*node
 }

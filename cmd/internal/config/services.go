@@ -215,7 +215,7 @@ type channelList struct {
 func (l *loader) channelList(refs []ref) *channelList {
 	out, elsewhere := &channelList{}, 0
 	for _, r := range refs {
-		switch c := l.findChannel(r.id); {
+		switch c := l.byID[r.id]; {
 		case c == nil: // told already
 		case c.remote:
 			elsewhere++
@@ -265,24 +265,11 @@ func (l *loader) finishDestination(s *serviceDraft, d *destinationDraft) bool {
 
 // channelRef tells of a reference to no channel.
 func (l *loader) channelRef(r ref) *channelDraft {
-	c := l.findChannel(r.id)
-	if c == nil && r.id != "" {
-		var ids []string
-		for _, c := range l.channels {
-			ids = append(ids, c.ID)
-		}
-		l.unknownRef(r, "channel", ids)
+	c := l.byID[r.id]
+	if c == nil && r.id != "" && len(l.rep.Problems) <= maxProblems {
+		l.unknownRef(r, "channel", sortedKeys(l.byID))
 	}
 	return c
-}
-
-func (l *loader) findChannel(id string) *channelDraft {
-	for _, c := range l.channels {
-		if c.ID == id {
-			return c
-		}
-	}
-	return nil
 }
 
 // checkThrottles makes the checks of BlazeDS on the frequencies, although no policy is served: the file is wrong either way.
