@@ -369,6 +369,12 @@ export interface Events {
     propertyChange: PropertyChange;
 }
 
+/** Who has logged in. */
+export interface Login {
+    readonly user: string;
+    readonly roles: readonly string[];
+}
+
 /** What Consumers and Producers share: a destination, and the ChannelSet they use. */
 export declare abstract class MessageAgent extends Emitter<Events> {
     readonly channelSet: ChannelSet;
@@ -381,11 +387,6 @@ export declare abstract class MessageAgent extends Emitter<Events> {
     disconnect(): Promise<void>;
 }
 
-/** Who has logged in. */
-export interface Login {
-    readonly user: string;
-    readonly roles: readonly string[];
-}
 /**
  * One client of the server, over whichever channel works. Consumers and Producers use it; it connects when the first of them needs it, comes
  * back when a connection is lost, and leaves when its last agent does. All its methods may be called at any time.

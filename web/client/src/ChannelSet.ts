@@ -9,16 +9,11 @@ import type { Events } from "./events.js";
 import { Fault } from "./Fault.js";
 import { FlexClient, type Host } from "./FlexClient.js";
 import { Hunt, type Hunter } from "./Hunt.js";
-import { base64, type AcknowledgeMessage, type Outgoing } from "./message.js";
+import { loginRequest, type Login } from "./Login.js";
+import type { AcknowledgeMessage, Outgoing } from "./message.js";
 import type { MessageAgent } from "./MessageAgent.js";
 import { Page } from "./Page.js";
 import { newId, type Request } from "./Request.js";
-
-/** Who has logged in. */
-export interface Login {
-	readonly user: string;
-	readonly roles: readonly string[];
-}
 
 /** A connection that has lived this long, in milliseconds, makes the pauses between attempts short again. */
 const stableMillis = 10_000;
@@ -381,11 +376,7 @@ export class ChannelSet extends Emitter<Events> {
 	#loginRequest(client: FlexClient): Request {
 		const { user, password } = this.#credentials as { user: string; password: string };
 		client.loginAsked = true;
-		return {
-			line: { type: "command", operation: "login", messageId: newId(), destination: "auth", body: base64(`${user}:${password}`) },
-			settle: (reply) => this.#loggedIn(reply),
-			lost: () => {}, // the next client asks again
-		};
+		return loginRequest(user, password, (reply) => this.#loggedIn(reply));
 	}
 
 	#loggedIn(reply: AcknowledgeMessage | Fault): void {

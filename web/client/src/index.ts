@@ -1,7 +1,7 @@
 /** The browser client of Sluice. The wire protocol is described in docs/protocol.md. */
 export { fullJitter, type Backoff } from "./backoff.js";
 export { type Channel, type ChannelConfig, type ChannelType, type Link } from "./Channel.js";
-export { ChannelSet, type Login } from "./ChannelSet.js";
+export { ChannelSet } from "./ChannelSet.js";
 export { type ChannelSetOptions } from "./ChannelSetOptions.js";
 export { type Code, type Reconnect } from "./Code.js";
 export { codes } from "./codes.js";
@@ -10,6 +10,7 @@ export { type Disconnect } from "./Disconnect.js";
 export * from "./events.js";
 export { Fault } from "./Fault.js";
 export { LineParser } from "./LineParser.js";
+export { type Login } from "./Login.js";
 export { LongPollChannel } from "./LongPollChannel.js";
 export * from "./message.js";
 export { MultiTopicConsumer, type MultiTopicConsumerOptions } from "./MultiTopicConsumer.js";
