@@ -285,7 +285,7 @@ func (f *fake) attached(c *fakeClient, raw []byte) (answer string, ok bool) {
 	c.attach, c.have, c.got = a.Attach, max(c.have, int(a.Have)), max(c.got, a.Got)
 	f.cond.Broadcast()
 	return fmt.Sprintf(`{"type":"control","operation":"attached","attach":%d,"have":%d,"window":{"messages":%d,"bytes":1000000}}`,
-		a.Attach, a.Have, f.window), true
+		a.Attach, c.have, f.window), true // a confirm may have overtaken this request
 }
 
 // pending waits for lines above sent that may go out on attachment number attach. An empty result is the end; last is the line for it.

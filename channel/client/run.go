@@ -143,6 +143,7 @@ func (cs *ChannelSet) serve(l link, kind Kind, resumed bool) error {
 		c.onLink = false
 	}
 	cs.session.pingID, cs.session.spoke = "", time.Now()
+	cs.session.toldGot = 0 // what told it may have been lost with the last link, and of a poll's attach nobody knows when it arrives
 	cs.mu.Unlock()
 	err := cs.pump(l, kind, resumed)
 	why := l.close()
