@@ -1,0 +1,98 @@
+package channel
+
+import (
+	"runtime/debug"
+
+	"sluice/channel/message"
+)
+
+// delivery hands the engine's messages to the subscribers. It belongs to the goroutine that delivers, one at a time, and keeps its arrays from batch to batch: nothing is
+// allocated per subscriber.
+type delivery struct {
+	broker *MessageBroker
+	lists  []*list      // of the message under way
+	owed   []Subscriber // of the batch under way: who gets a Flush
+}
+
+// batch delivers some messages in their order, then flushes each subscriber that asked for it once.
+func (w *delivery) batch(batch []*message.Message) {
+	for _, m := range batch {
+		if d := w.broker.byID[m.Destination]; d != nil { // other brokers may have other destinations
+			w.message(d, m)
+		}
+	}
+	for next := 0; next < len(w.owed); {
+		next = w.flush(next)
+	}
+	clear(w.owed)
+	w.owed = w.owed[:0]
+}
+
+// message delivers one message to every subscription that matches, once.
+func (w *delivery) message(d *Destination, m *message.Message) {
+	w.lists = w.lists[:0]
+	d.mu.Lock()
+	if len(m.Subtopics) == 0 {
+		w.lists = d.index.match("", w.lists)
+	}
+	for _, subtopic := range m.Subtopics {
+		w.lists = d.index.match(subtopic, w.lists)
+	}
+	d.mu.Unlock()
+
+	number, delivered := d.published.Add(1), uint64(0)
+	for _, l := range w.lists {
+		members := l.members()
+		for next := 0; next < len(members); {
+			next = w.walk(members, next, m, number, &delivered)
+		}
+	}
+	d.delivered.Add(delivered)
+	clear(w.lists)
+}
+
+// walk delivers m, the destination's message of that number, to the members from next on. It returns where to go on: behind the last one, or behind one that panicked. That one's client is
+// in an unknown state, but the others must not suffer for it.
+func (w *delivery) walk(members []*member, next int, m *message.Message, number uint64, delivered *uint64) (on int) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			w.panicked(cause, members[next].sub, m)
+			on = next + 1
+		}
+	}()
+	for ; next < len(members); next++ {
+		member := members[next]
+		s := member.sub
+		if s.last == number || member.gone.Load() {
+			continue // another of its topics has matched already, or it left
+		}
+		s.last = number
+		*delivered++
+		if s.subscriber.Deliver(m, s) {
+			w.owed = append(w.owed, s.subscriber)
+		}
+	}
+	return next
+}
+
+// flush flushes the subscribers that are owed it from next on, and returns where to go on, as walk does.
+func (w *delivery) flush(next int) (on int) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			w.panicked(cause, nil, nil)
+			on = next + 1
+		}
+	}()
+	for ; next < len(w.owed); next++ {
+		w.owed[next].Flush()
+	}
+	return next
+}
+
+func (w *delivery) panicked(cause any, s *Subscription, m *message.Message) {
+	event := w.broker.logger.Error().Interface("panic", cause).Bytes("stack", debug.Stack())
+	if s != nil {
+		event = event.Str("destination", s.dest.def.ID).Str("subscription", s.id).Str("message", m.ID)
+	}
+	event.Msg("a subscriber panicked")
+}

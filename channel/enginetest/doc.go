@@ -1,0 +1,2 @@
+// Package enginetest holds every channel.Engine to what the interface promises. It is for tests.
+package enginetest

@@ -1,0 +1,57 @@
+package channel
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// validate returns everything that is wrong, joined.
+func (o *Options) validate() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if o.Engine == nil {
+		wrong("no engine")
+	}
+	constraints := map[string]bool{"": true}
+	for _, c := range o.Constraints {
+		if err := checkID(c.ID); err != nil {
+			wrong("security-constraint %q: %w", c.ID, err)
+		}
+		if c.ID != "" && constraints[c.ID] {
+			wrong("security-constraint %q: defined twice", c.ID)
+		}
+		constraints[c.ID] = true
+	}
+	destinations := map[string]bool{}
+	for _, d := range o.Destinations {
+		if err := checkID(d.ID); err != nil {
+			wrong("destination %q: %w", d.ID, err)
+		}
+		if destinations[d.ID] {
+			wrong("destination %q: defined twice", d.ID)
+		}
+		destinations[d.ID] = true
+		if strings.Contains(d.SubtopicSeparator, wildcard) {
+			wrong("destination %q: subtopic-separator %q: expected one without a wildcard", d.ID, d.SubtopicSeparator)
+		}
+		for _, ref := range [...]struct{ element, id string }{
+			{"security-constraint", d.Constraint},
+			{"send-security-constraint", d.SendConstraint},
+			{"subscribe-security-constraint", d.SubscribeConstraint},
+		} {
+			if !constraints[ref.id] {
+				wrong("destination %q: %s %q is not defined", d.ID, ref.element, ref.id)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkID follows the ids of BlazeDS: 1 to 255 characters, none of them a comma, semicolon or colon, which separate ids in lists.
+func checkID(id string) error {
+	if id == "" || len(id) > 255 || strings.ContainsAny(id, ",;:") {
+		return errors.New("expected an id of 1 to 255 bytes without ',', ';' and ':'")
+	}
+	return nil
+}
