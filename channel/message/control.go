@@ -119,6 +119,7 @@ func AppendOpen(b []byte, o Open) []byte {
 // Disconnect is the last line of a connection that the server ends.
 type Disconnect struct {
 	Code       Code
+	Detail     string        // for people, behind the code's sentence; safe to show
 	RetryAfter time.Duration // zero: as the code says; only told when the client is to come back after it
 	Setting    string        // the setting behind it; empty: the one of the code
 	Value      any           // what Setting is set to; nil: not told
@@ -130,7 +131,11 @@ func AppendDisconnect(b []byte, d Disconnect) []byte {
 	info := d.Code.Info()
 	e := Error{Code: d.Code, Setting: d.Setting}
 	b = append(b, `{"type":"control","operation":"disconnect"`...)
-	b = appendExplanation(b, d.Code, "")
+	sentence := info.Sentence
+	if d.Detail != "" {
+		sentence += " " + d.Detail
+	}
+	b = appendExplanation(b, d.Code, sentence)
 	b = appendText(b, "reconnect", info.Reconnect)
 	if info.Reconnect == "after" {
 		b = appendRetry(b, retryMillis(d.RetryAfter, d.Code))
