@@ -1,0 +1,44 @@
+package flexsession
+
+import (
+	"fmt"
+	"time"
+
+	"sluice/channel/message"
+)
+
+// Cause says why a session, a client, a subscription or a connection ended. The zero Cause is no cause.
+type Cause struct {
+	Code       message.Code
+	Detail     string        // for people; safe to show to the peer
+	Value      any           // value of the setting behind it, if there is one
+	RetryAfter time.Duration // when to come back; zero: as the code table says
+	Incident   string        // ties the peer's event to the server's log; made by End where it is empty
+}
+
+// Because is a Cause of nothing but its code.
+func Because(code message.Code) Cause { return Cause{Code: code} }
+
+// String is the code's number and name, for logs.
+func (c Cause) String() string {
+	if c.Detail != "" {
+		return fmt.Sprintf("%d %s: %s", c.Code, c.Code.Info().Name, c.Detail)
+	}
+	return fmt.Sprintf("%d %s", c.Code, c.Code.Info().Name)
+}
+
+// Message is the sentence for people: the code table's, and the detail behind it.
+func (c Cause) Message() string {
+	if c.Detail != "" {
+		return c.Code.Info().Sentence + " " + c.Detail
+	}
+	return c.Code.Info().Sentence
+}
+
+// WithIncident is the cause with an incident.
+func (c Cause) WithIncident() Cause {
+	if c.Incident == "" {
+		c.Incident = randomText(9)
+	}
+	return c
+}

@@ -1,0 +1,18 @@
+// Package flexsession knows who is connected and what each of them still has to get.
+//
+// Three objects, named as in LCDS:
+//
+//   - A Session (FlexSession) is what the server knows of one WebSocket connection, or of one cookie on HTTP. There is one subclass for
+//     each kind of endpoint, owning what is its own: [WebSocketSession] the socket, with which it dies; [StreamingSession] the open
+//     streams; [LongPollSession] the waiting polls. The last two are views of a [Record], the login record behind the cookie.
+//   - A [FlexClient] is one running client application. It owns the outbox, the subscriptions and the user, and is attached to at most
+//     one [Transport] at a time. It may use several sessions, one after the other.
+//   - A [MessageClient] is one subscription of a FlexClient.
+//
+// The [Registry] is the table of all of them (LCDS: FlexSessionManager and FlexClientManager).
+//
+// What it promises. Order: the lines of a FlexClient leave its outbox in the order in which they entered, each is numbered when it is
+// first handed to a transport, and is kept until the client confirms it. Blocking: nothing here waits for a network; Deliver, Flush, Wake
+// and End may be called under load from anywhere. Closing: each session, client and subscription ends once, with one [Cause], whoever
+// wins, and its destroyed listener runs once.
+package flexsession

@@ -1,0 +1,304 @@
+package flexsession
+
+import (
+	"sync"
+	"time"
+
+	"sluice/channel"
+	"sluice/channel/message"
+)
+
+// Window bounds what a client may leave unconfirmed.
+type Window struct {
+	Messages int // max-unconfirmed-messages
+	Bytes    int // max-unconfirmed-bytes; one line alone may be longer
+}
+
+// Transport is a connection that a FlexClient's lines leave by: a WebSocket, a stream or a poll. Its methods are called without any lock
+// held, from any goroutine, and must not block.
+type Transport interface {
+	Wake()                  // Take has something
+	Displace(attach uint64) // a newer connection took over; Take yields nothing any more
+	End(cause Cause)        // the client has ended; say so and close
+	Kind() channel.Kind     // what it is, for people
+	Endpoint() string       // the channel's id
+	Session() Session       // the session it runs under
+	SurvivedByClient() bool // losing this transport leaves the client alive (HTTP), or not (WebSocket)
+}
+
+// FlexClient is one running client application: a ChannelSet in one browser tab, or a service. All methods may be called from any goroutine; none blocks on a network.
+type FlexClient struct {
+	id         string
+	secret     secretHash
+	unreliable bool
+	created    time.Time
+	registry   *Registry
+
+	serial sync.Mutex // held while a frame or body of this client is worked on: requests begin in their order
+
+	mu         sync.Mutex // guards the following
+	principal  *channel.Principal
+	fromRecord bool // the user came from the record, so logging out concerns the record
+	record     *Record
+	sessions   map[Session]struct{}
+	transport  Transport
+	attach     uint64
+	owed       bool // a Flush is owed: something entered the outbox since the last one
+	out        outbox
+	up         uplink
+	subs       map[string]*MessageClient
+	dests      map[string]*interest
+	ended      *Cause
+}
+
+// interest is what a client has on one destination.
+type interest struct {
+	members []*MessageClient
+	last    *message.Message // handed over last: several subscriptions that match bring it once
+}
+
+// ID is the client's DSId.
+func (c *FlexClient) ID() string { return c.id }
+
+// Created is when the client connected.
+func (c *FlexClient) Created() time.Time { return c.created }
+
+// Serially runs f while no other frame or body of this client is worked on.
+func (c *FlexClient) Serially(f func()) {
+	c.serial.Lock()
+	defer c.serial.Unlock()
+	f()
+}
+
+// Ended is why the client ended, or nil while it lives.
+func (c *FlexClient) Ended() *Cause {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended
+}
+
+// Attached says what became of an attach.
+type Attached struct {
+	Have      uint64 // where delivery goes on
+	Window    Window
+	Displaced uint64 // not zero: a higher attach has been here, and this one has no effect
+	Gone      bool   // the client has ended, or confirmed what it never got
+	Reason    string // with Gone: "expired" or "ahead"
+	Cause     Cause  // with Gone and "expired"
+}
+
+// Attach makes t the transport of the client, unless a higher attach has been here. An equal one is the same request once more and takes over. The older transport is
+// told that it is displaced. The caller writes the answer before it takes lines.
+func (c *FlexClient) Attach(t Transport, attach, have uint64) Attached {
+	c.mu.Lock()
+	if c.ended != nil {
+		defer c.mu.Unlock()
+		return Attached{Gone: true, Reason: "expired", Cause: *c.ended}
+	}
+	if attach < c.attach {
+		defer c.mu.Unlock()
+		return Attached{Displaced: c.attach}
+	}
+	// A have below what is confirmed is an old request that comes late: what it asks for again was handed to the application already.
+	if err := c.out.confirm(max(have, c.out.confirmed)); err != nil {
+		defer c.mu.Unlock()
+		return Attached{Gone: true, Reason: "ahead"}
+	}
+	old := c.transport
+	c.transport, c.attach = t, attach
+	c.out.rewind()
+	answer := Attached{Have: c.out.confirmed, Window: c.registry.opts.Window}
+	c.mu.Unlock()
+
+	c.join(t.Session())
+	if old != nil && old != t {
+		old.Displace(attach)
+	}
+	return answer
+}
+
+// Detach takes t off the client: the connection has ended. A client whose WebSocket is lost ends with it; one that used HTTP lives on under its record.
+func (c *FlexClient) Detach(t Transport, cause Cause) {
+	c.mu.Lock()
+	mine := c.transport == t
+	if mine {
+		c.transport = nil
+	}
+	concerned := mine || c.attach == 0 // connected there, and never attached anywhere
+	c.mu.Unlock()
+	if !concerned {
+		return
+	}
+	if !t.SurvivedByClient() {
+		c.End(cause)
+	}
+}
+
+// Take appends to buf the lines t is to write next, up to about limit bytes. More says that there is more which could go at once. A transport that
+// is not attached any more gets nothing.
+func (c *FlexClient) Take(t Transport, buf []byte, limit int) (_ []byte, more bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.transport != t {
+		return buf, false
+	}
+	buf, more = c.out.take(buf, limit, c.registry.opts.Window)
+	if c.unreliable {
+		c.out.confirm(c.out.sent()) // nothing is kept for it
+		more = c.out.queue.len() > 0
+	}
+	return buf, more
+}
+
+// Ready says whether Take would yield something to t.
+func (c *FlexClient) Ready(t Transport) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.transport == t && c.out.ready(c.registry.opts.Window)
+}
+
+// Confirm notes that the client has handed the first have lines to its application. It reports false when it never was sent so many.
+func (c *FlexClient) Confirm(have uint64) bool {
+	c.mu.Lock()
+	if have <= c.out.confirmed || c.unreliable {
+		c.mu.Unlock()
+		return true
+	}
+	err := c.out.confirm(have)
+	wake := c.transport
+	if err != nil || !c.out.ready(c.registry.opts.Window) {
+		wake = nil
+	}
+	c.mu.Unlock()
+	if wake != nil {
+		wake.Wake() // the window has moved
+	}
+	c.Touch()
+	return err == nil
+}
+
+// Touch notes activity: a request, a heartbeat, a confirmed delivery. The record of the client stays alive by it.
+func (c *FlexClient) Touch() {
+	if r := c.Record(); r != nil {
+		r.Touch()
+	}
+}
+
+// push appends a counted line and says whether a Flush is owed for it. The caller holds c.mu. A client with too many lines waiting is a slow consumer, and ends.
+func (c *FlexClient) push(e entry) (owed bool) {
+	opts := &c.registry.opts
+	if c.out.waiting() >= opts.MaxWaitingMessages || c.out.waitingLen+e.size() > opts.MaxWaitingBytes && c.out.waiting() > 0 {
+		cause := Cause{Code: message.CodeSlowConsumer, Value: opts.MaxWaitingMessages}
+		go c.End(cause) // not here: the caller holds locks, and is in the middle of a fan-out
+		return false
+	}
+	c.out.push(e)
+	owed, c.owed = !c.owed, true
+	return owed
+}
+
+// Flush wakes the transport once for all that entered the outbox since the last Flush.
+func (c *FlexClient) Flush() {
+	c.mu.Lock()
+	c.owed = false
+	t := c.transport
+	c.mu.Unlock()
+	if t != nil {
+		t.Wake()
+	}
+}
+
+// End ends the client: its subscriptions, its transport, its place in the registry. Only the first End has an effect; it reports whether this was it.
+func (c *FlexClient) End(cause Cause) bool {
+	cause = cause.WithIncident()
+	c.mu.Lock()
+	if c.ended != nil {
+		c.mu.Unlock()
+		return false
+	}
+	c.ended = &cause
+	t, subs, sessions, record := c.transport, c.subs, c.sessions, c.record
+	c.transport, c.subs, c.dests, c.sessions = nil, nil, nil, nil
+	c.out, c.up = outbox{confirmed: c.out.confirmed}, uplink{}
+	c.mu.Unlock()
+
+	for _, s := range subs {
+		s.sub.Close()
+		c.registry.messageClientDestroyed(s, cause)
+	}
+	for s := range sessions {
+		s.drop(c)
+	}
+	if record != nil {
+		record.drop(c)
+	}
+	c.registry.clientEnded(c, cause)
+	if t != nil {
+		t.End(cause)
+	}
+	return true
+}
+
+// join links the client with a session it uses.
+func (c *FlexClient) join(s Session) {
+	if s == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended != nil {
+		return
+	}
+	if _, ok := c.sessions[s]; !ok {
+		if c.sessions == nil {
+			c.sessions = make(map[Session]struct{}, 1)
+		}
+		c.sessions[s] = struct{}{}
+		s.add(c)
+	}
+}
+
+// leave unlinks the client from a session that has ended.
+func (c *FlexClient) leave(s Session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.sessions, s)
+}
+
+// Facts is what people may know of a client.
+type Facts struct {
+	ID            string
+	User          string
+	Created       time.Time
+	Transport     channel.Kind // "" while nothing is attached
+	Endpoint      string
+	Sessions      []string
+	Subscriptions int
+	Waiting       int // lines without a number
+	Unconfirmed   int
+	Unreliable    bool
+}
+
+// Facts describes the client as it is now.
+func (c *FlexClient) Facts() Facts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := Facts{ID: c.id, Created: c.created, Subscriptions: len(c.subs), Waiting: c.out.waiting(), Unconfirmed: c.out.numbered, Unreliable: c.unreliable}
+	if c.principal != nil {
+		f.User = c.principal.Name
+	}
+	if c.transport != nil {
+		f.Transport, f.Endpoint = c.transport.Kind(), c.transport.Endpoint()
+	}
+	for s := range c.sessions {
+		f.Sessions = append(f.Sessions, s.ID())
+	}
+	return f
+}
+
+// Depth is how many lines wait without a number, and how many are unconfirmed.
+func (c *FlexClient) Depth() (waiting, unconfirmed int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.out.waiting(), c.out.numbered
+}

@@ -1,0 +1,202 @@
+package flexsession
+
+import (
+	"slices"
+
+	"sluice/channel"
+	"sluice/channel/message"
+)
+
+// MessageClient is one subscription of a FlexClient: a Consumer on one destination with one or more subtopics.
+type MessageClient struct {
+	client *FlexClient
+	sub    *channel.Subscription
+	dest   *interest
+	closed bool // guarded by client.mu
+}
+
+// ID is the clientId by which requests and deliveries name the subscription.
+func (s *MessageClient) ID() string { return s.sub.ID() }
+
+// Destination is the id of the destination.
+func (s *MessageClient) Destination() string { return s.sub.Destination().Definition().ID }
+
+// Topics are the subtopics, "" for the messages without one.
+func (s *MessageClient) Topics() []string { return s.sub.Topics() }
+
+// Client is whose subscription it is.
+func (s *MessageClient) Client() *FlexClient { return s.client }
+
+// Deliver puts m into the client's outbox, once, however many of its subscriptions match. It implements channel.Subscriber.
+func (s *MessageClient) Deliver(m *message.Message, _ *channel.Subscription) (owed bool) {
+	c := s.client
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.closed || c.ended != nil || s.dest.last == m {
+		return false
+	}
+	s.dest.last = m
+	e := entry{line: m.Line, at: m.Published.UnixNano()}
+	if len(s.dest.members) > 1 {
+		for _, other := range s.dest.members {
+			if other == s || other.sub.Matches(m) {
+				e.to = append(e.to, other.ID())
+			}
+		}
+	}
+	return c.push(e)
+}
+
+// Flush implements channel.Subscriber.
+func (s *MessageClient) Flush() { s.client.Flush() }
+
+// Subscribe makes a subscription on d with the given subtopics ("" for messages without one), and puts a subscription-state line where it takes effect.
+// The caller has checked the user's rights.
+func (c *FlexClient) Subscribe(d *channel.Destination, topics []string, correlationID string) (*MessageClient, *message.Error) {
+	s := &MessageClient{client: c}
+	s.sub = d.Subscribe(randomText(12), s)
+
+	c.mu.Lock()
+	switch {
+	case c.ended != nil:
+		c.mu.Unlock()
+		return nil, &message.Error{Code: message.CodeUnknownClient}
+	case len(c.subs) >= c.registry.opts.MaxSubscriptions:
+		c.mu.Unlock()
+		return nil, &message.Error{Code: message.CodeLimitSubscriptions, Value: c.registry.opts.MaxSubscriptions}
+	}
+	s.closed = true // until all its topics are known to be good
+	c.mu.Unlock()
+	for _, topic := range topics {
+		if err := s.sub.Add(topic); err != nil {
+			s.sub.Close()
+			return nil, err
+		}
+	}
+	c.mu.Lock()
+	if c.ended != nil {
+		c.mu.Unlock()
+		s.sub.Close()
+		return nil, &message.Error{Code: message.CodeUnknownClient}
+	}
+	s.closed = false
+	c.keep(s)
+	c.push(entry{line: stateLine("subscribe", s, correlationID)})
+	c.mu.Unlock()
+	c.registry.messageClientCreated(s)
+	c.Flush()
+	return s, nil
+}
+
+// keep enters s into the client's tables. The caller holds c.mu.
+func (c *FlexClient) keep(s *MessageClient) {
+	if c.subs == nil {
+		c.subs, c.dests = make(map[string]*MessageClient, 1), make(map[string]*interest, 1)
+	}
+	c.subs[s.ID()] = s
+	in := c.dests[s.Destination()]
+	if in == nil {
+		in = &interest{}
+		c.dests[s.Destination()] = in
+	}
+	s.dest = in
+	in.members = append(in.members, s)
+}
+
+// Subscription is the client's subscription of that id, or nil.
+func (c *FlexClient) Subscription(id string) *MessageClient {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.subs[id]
+}
+
+// Subscriptions are all of the client's, in no order.
+func (c *FlexClient) Subscriptions() []*MessageClient {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]*MessageClient, 0, len(c.subs))
+	for _, s := range c.subs {
+		all = append(all, s)
+	}
+	return all
+}
+
+// Unsubscribe ends a subscription and puts a subscription-state line where it takes effect: no message for it follows that line.
+func (c *FlexClient) Unsubscribe(id, correlationID string) *message.Error {
+	c.mu.Lock()
+	s := c.subs[id]
+	if s == nil {
+		c.mu.Unlock()
+		return message.Errorf(message.CodeNotSubscribed, "%s", id)
+	}
+	delete(c.subs, id)
+	s.closed = true
+	s.dest.members = slices.DeleteFunc(s.dest.members, func(o *MessageClient) bool { return o == s })
+	if len(s.dest.members) == 0 {
+		delete(c.dests, s.Destination())
+	}
+	c.push(entry{line: stateLine("unsubscribe", s, correlationID)})
+	c.mu.Unlock()
+	s.sub.Close()
+	c.registry.messageClientDestroyed(s, Because(message.CodeClientDisconnect))
+	c.Flush()
+	return nil
+}
+
+// Change adds and removes subtopics of a subscription (multi_subscribe), and puts a subscription-state line behind the change. At the first subtopic that is refused it
+// stops and takes back what it added.
+func (s *MessageClient) Change(add, remove []string, correlationID string) *message.Error {
+	for i, topic := range add {
+		if err := s.sub.Add(topic); err != nil {
+			for _, done := range add[:i] {
+				s.sub.Remove(done)
+			}
+			return err
+		}
+	}
+	for _, topic := range remove {
+		s.sub.Remove(topic)
+	}
+	c := s.client
+	c.mu.Lock()
+	if c.ended == nil {
+		c.push(entry{line: stateLine("multi_subscribe", s, correlationID)})
+	}
+	c.mu.Unlock()
+	c.Flush()
+	return nil
+}
+
+// Push hands m to the client alone, for those of its subscriptions that match. It reports whether there was one.
+func (c *FlexClient) Push(m *message.Message) bool {
+	c.mu.Lock()
+	in := c.dests[m.Destination]
+	if in == nil || c.ended != nil {
+		c.mu.Unlock()
+		return false
+	}
+	var to []string
+	for _, s := range in.members {
+		if s.sub.Matches(m) {
+			to = append(to, s.ID())
+		}
+	}
+	if to == nil {
+		c.mu.Unlock()
+		return false
+	}
+	e := entry{line: m.Line}
+	if len(in.members) > 1 {
+		e.to = to
+	}
+	c.push(e)
+	c.mu.Unlock()
+	c.Flush()
+	return true
+}
+
+func stateLine(operation string, s *MessageClient, correlationID string) []byte {
+	return message.AppendSubscriptionState(nil, message.SubscriptionState{
+		Operation: operation, Destination: s.Destination(), ClientID: s.ID(), CorrelationID: correlationID,
+	})
+}

@@ -1,0 +1,181 @@
+package flexsession
+
+import (
+	"sync"
+	"time"
+
+	"sluice/channel"
+	"sluice/channel/message"
+	"sluice/heartbeat"
+)
+
+// Record is the login record behind one cookie: the user, the clients started under it, and the HTTP sessions that are its views. Where the cookie does not come
+// back it belongs to the one client that was made with it. It ends after session-timeout-minutes without activity, and its sessions and clients with it.
+type Record struct {
+	id       string // stable: the cookie's token changes at login, this does not
+	def      *channel.ChannelDefinition
+	created  time.Time
+	registry *Registry
+	idle     heartbeat.Idle
+	guest    bool // ends with its only client: no cookie will come back for it
+
+	// Cookie serialises changes of the cookie's stored half; whoever loads and commits it holds it.
+	Cookie sync.Mutex
+
+	mu        sync.Mutex // guards the following
+	token     string     // the cookie's value, so that the stored half can go when the record ends
+	principal *channel.Principal
+	sessions  map[string]Session // by endpoint id
+	clients   map[*FlexClient]struct{}
+	open_     int
+	ended     bool
+}
+
+// ID is the record's inner id. It is never shown to a client.
+func (r *Record) ID() string { return r.id }
+
+// Touch notes activity, which puts off the session timeout. It is cheap.
+func (r *Record) Touch() { r.idle.Touch() }
+
+// Principal is the logged-in user, or nil.
+func (r *Record) Principal() *channel.Principal {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.principal
+}
+
+// SetToken notes the cookie's value.
+func (r *Record) SetToken(token string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.token = token
+}
+
+func (r *Record) setPrincipal(p *channel.Principal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.principal = p
+}
+
+// InvalidateOnDisconnect says whether a disconnect message ends the record (invalidate-session-on-disconnect of the channel it was made on).
+func (r *Record) InvalidateOnDisconnect() bool { return r.def.InvalidateSessionOnDisconnect }
+
+// Session is the record's view at the endpoint of def, made at its first use. It is nil when the record has ended.
+func (r *Record) Session(def *channel.ChannelDefinition, peer Peer, limit int) Session {
+	r.mu.Lock()
+	if r.ended {
+		r.mu.Unlock()
+		return nil
+	}
+	if s := r.sessions[def.ID]; s != nil {
+		r.mu.Unlock()
+		return s
+	}
+	var s Session
+	var h *httpSession
+	if def.Kind == channel.Streaming {
+		streaming := &StreamingSession{}
+		s, h = streaming, &streaming.httpSession
+	} else {
+		longpoll := &LongPollSession{}
+		s, h = longpoll, &longpoll.httpSession
+	}
+	h.id, h.def, h.peer, h.created, h.registry = randomText(12), def, peer, time.Now(), r.registry
+	h.record, h.limit = r, limit
+	if r.sessions == nil {
+		r.sessions = make(map[string]Session, 1)
+	}
+	r.sessions[def.ID] = s
+	r.mu.Unlock()
+	r.registry.sessionCreated(s)
+	return s
+}
+
+func (r *Record) connections() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.open_
+}
+
+func (r *Record) open(limit int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if limit > 0 && r.open_ >= limit {
+		return false
+	}
+	r.open_++
+	return true
+}
+
+func (r *Record) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open_--
+}
+
+// start enters a client made under the record; false when the record has ended or holds as many as it may.
+func (r *Record) start(c *FlexClient, limit int) *message.Error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return &message.Error{Code: message.CodeUnknownClient}
+	}
+	if len(r.clients) >= limit {
+		return &message.Error{Code: message.CodeLimitClientsPerSession, Value: limit}
+	}
+	if r.clients == nil {
+		r.clients = make(map[*FlexClient]struct{}, 1)
+	}
+	r.clients[c] = struct{}{}
+	return nil
+}
+
+func (r *Record) drop(c *FlexClient) {
+	r.mu.Lock()
+	delete(r.clients, c)
+	over := r.guest && len(r.clients) == 0
+	r.mu.Unlock()
+	if over {
+		r.End(Because(message.CodeClientDisconnect))
+	}
+}
+
+// members are the clients started under the record.
+func (r *Record) members() []*FlexClient {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]*FlexClient, 0, len(r.clients))
+	for c := range r.clients {
+		all = append(all, c)
+	}
+	return all
+}
+
+// End ends the record, its sessions and its clients. Only the first End has an effect.
+func (r *Record) End(cause Cause) bool {
+	cause = cause.WithIncident()
+	r.mu.Lock()
+	if r.ended {
+		r.mu.Unlock()
+		return false
+	}
+	r.ended = true
+	sessions, token := r.sessions, r.token
+	r.sessions = nil
+	r.mu.Unlock()
+
+	r.idle.Stop()
+	r.registry.recordEnded(r, token)
+	for _, c := range r.members() {
+		c.End(cause)
+	}
+	for _, s := range sessions {
+		switch s := s.(type) {
+		case *StreamingSession:
+			s.finish(s, cause)
+		case *LongPollSession:
+			s.finish(s, cause)
+		}
+	}
+	return true
+}

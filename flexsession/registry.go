@@ -1,0 +1,303 @@
+package flexsession
+
+import (
+	"sync"
+	"time"
+
+	"sluice/channel"
+	"sluice/channel/message"
+	"sluice/heartbeat"
+)
+
+// Options configures a Registry. Zero fields get the defaults named.
+type Options struct {
+	Window               Window // max-unconfirmed-messages (1024) and max-unconfirmed-bytes (1 MiB)
+	MaxWaitingMessages   int    // max-waiting-messages (10000)
+	MaxWaitingBytes      int    // max-waiting-bytes (4 MiB)
+	MaxSubscriptions     int    // max-subscriptions of one client (1000)
+	MaxOpenRequests      int    // max-open-requests: replies kept for one client (256)
+	MaxClients           int    // max-clients in all (200000)
+	MaxClientsPerSession int    // max-clients-per-session (100)
+	RememberEnds         int    // remembered-ends: how many ended clients can still be told why (10000)
+
+	Node      string           // opaque tag at the front of each DSId, so that another node can tell whose it is
+	Wheel     *heartbeat.Wheel // for the session timeouts; required
+	Listeners []Listener
+	Forget    func(token string)  // drops the stored half of a cookie; may be nil
+	Latency   func(time.Duration) // told how long some messages took from publish to a connection; may be nil
+}
+
+func (o *Options) defaults() {
+	def := func(p *int, v int) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	def(&o.Window.Messages, 1024)
+	def(&o.Window.Bytes, 1<<20)
+	def(&o.MaxWaitingMessages, 10000)
+	def(&o.MaxWaitingBytes, 4<<20)
+	def(&o.MaxSubscriptions, 1000)
+	def(&o.MaxOpenRequests, 256)
+	def(&o.MaxClients, 200000)
+	def(&o.MaxClientsPerSession, 100)
+	def(&o.RememberEnds, 10000)
+	if o.Node == "" {
+		o.Node = randomText(3)
+	}
+	if o.Forget == nil {
+		o.Forget = func(string) {}
+	}
+	if o.Latency == nil {
+		o.Latency = func(time.Duration) {}
+	}
+}
+
+// Registry is the table of live sessions, records and clients. Safe for concurrent use. It starts no goroutine.
+type Registry struct {
+	opts Options
+
+	mu       sync.Mutex // guards the following
+	clients  map[string]*FlexClient
+	users    map[string]map[*FlexClient]struct{}
+	sessions map[string]Session
+	records  map[string]*Record
+	ends     map[string]end // of clients that ended a little while ago
+	order    deque[string]  // the keys of ends, oldest first
+	closed   *Cause         // no new clients any more
+}
+
+// end is what is remembered of an ended client, so that one who comes late learns why.
+type end struct {
+	secret secretHash
+	cause  Cause
+}
+
+// NewRegistry makes an empty one.
+func NewRegistry(opts Options) *Registry {
+	opts.defaults()
+	return &Registry{
+		opts:     opts,
+		clients:  make(map[string]*FlexClient),
+		users:    make(map[string]map[*FlexClient]struct{}),
+		sessions: make(map[string]Session),
+		records:  make(map[string]*Record),
+		ends:     make(map[string]end),
+	}
+}
+
+// NewClient makes a client, under r if it is not nil, and returns the secret, which is not kept.
+func (g *Registry) NewClient(r *Record, unreliable bool) (c *FlexClient, secret string, err *message.Error) {
+	secret = randomText(18)
+	c = &FlexClient{id: g.opts.Node + "-" + randomText(15), secret: hashSecret(secret), unreliable: unreliable, created: time.Now(), registry: g}
+	c.out.timed = g.timed
+	if r != nil {
+		if err := r.start(c, g.opts.MaxClientsPerSession); err != nil {
+			return nil, "", err
+		}
+		c.record, c.principal = r, r.Principal()
+		c.fromRecord = c.principal != nil
+	}
+	g.mu.Lock()
+	switch {
+	case g.closed != nil:
+		err = &message.Error{Code: g.closed.Code, RetryAfter: g.closed.RetryAfter}
+	case len(g.clients) >= g.opts.MaxClients:
+		err = &message.Error{Code: message.CodeLimitClients, Value: g.opts.MaxClients}
+	default:
+		g.clients[c.id] = c
+	}
+	g.mu.Unlock()
+	if err != nil {
+		if r != nil {
+			r.drop(c)
+		}
+		return nil, "", err
+	}
+	g.userChanged(c, nil, c.principal)
+	g.each(func(l Listener) {
+		if l.ClientCreated != nil {
+			l.ClientCreated(c)
+		}
+	})
+	return c, secret, nil
+}
+
+func (g *Registry) timed(at int64) { g.opts.Latency(time.Duration(time.Now().UnixNano() - at)) }
+
+// Client finds a client by id and secret. A nil client comes with the cause of its end, if that is remembered; otherwise the id is unknown or the secret is wrong,
+// which look the same.
+func (g *Registry) Client(id, secret string) (*FlexClient, *Cause) {
+	g.mu.Lock()
+	c, e := g.clients[id], g.ends[id]
+	g.mu.Unlock()
+	switch {
+	case c != nil && c.secret.matches(secret):
+		return c, nil
+	case c == nil && e.cause.Code != 0 && e.secret.matches(secret):
+		return nil, &e.cause
+	}
+	return nil, nil
+}
+
+// Lookup finds a client by id alone, for operators.
+func (g *Registry) Lookup(id string) *FlexClient {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.clients[id]
+}
+
+// Clients are all live clients, in no order.
+func (g *Registry) Clients() []*FlexClient {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := make([]*FlexClient, 0, len(g.clients))
+	for _, c := range g.clients {
+		all = append(all, c)
+	}
+	return all
+}
+
+// OfUser are the live clients of a user, in no order.
+func (g *Registry) OfUser(name string) []*FlexClient {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := make([]*FlexClient, 0, len(g.users[name]))
+	for c := range g.users[name] {
+		all = append(all, c)
+	}
+	return all
+}
+
+// Sessions are all live sessions, in no order.
+func (g *Registry) Sessions() []Session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := make([]Session, 0, len(g.sessions))
+	for _, s := range g.sessions {
+		all = append(all, s)
+	}
+	return all
+}
+
+// Session finds a session by its id.
+func (g *Registry) Session(id string) Session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.sessions[id]
+}
+
+// Count says how many clients and sessions live.
+func (g *Registry) Count() (clients, sessions int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.clients), len(g.sessions)
+}
+
+// NewRecord makes a login record on the channel of def, whose session settings it follows.
+func (g *Registry) NewRecord(def *channel.ChannelDefinition) *Record {
+	r := &Record{id: randomText(18), def: def, created: time.Now(), registry: g}
+	g.mu.Lock()
+	g.records[r.id] = r
+	g.mu.Unlock()
+	if def.SessionTimeout > 0 {
+		r.idle.Start(g.opts.Wheel, def.SessionTimeout, func() {
+			go r.End(Cause{Code: message.CodeSessionTimeout, Value: def.SessionTimeout.String()}) // the wheel must not wait for listeners
+		})
+	}
+	return r
+}
+
+// NewGuestRecord makes a record for one client that comes without a cookie and makes one request. It ends with that client.
+func (g *Registry) NewGuestRecord(def *channel.ChannelDefinition) *Record {
+	r := g.NewRecord(def)
+	r.guest = true
+	return r
+}
+
+// Record finds a live login record by its inner id.
+func (g *Registry) Record(id string) *Record {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.records[id]
+}
+
+// NewWebSocketSession makes the session of a socket that was just opened; r is the record of the cookie that came with it, or nil.
+func (g *Registry) NewWebSocketSession(def *channel.ChannelDefinition, peer Peer, socket Socket, r *Record) *WebSocketSession {
+	s := &WebSocketSession{base: base{id: randomText(12), def: def, peer: peer, created: time.Now(), registry: g}, socket: socket, record: r}
+	g.sessionCreated(s)
+	return s
+}
+
+// Close refuses new clients with the cause and ends all sessions, records and clients.
+func (g *Registry) Close(cause Cause) {
+	g.mu.Lock()
+	if g.closed == nil {
+		g.closed = &cause
+	}
+	records := make([]*Record, 0, len(g.records))
+	for _, r := range g.records {
+		records = append(records, r)
+	}
+	g.mu.Unlock()
+	for _, c := range g.Clients() {
+		c.End(cause)
+	}
+	for _, r := range records {
+		r.End(cause)
+	}
+	for _, s := range g.Sessions() {
+		s.Invalidate(cause)
+	}
+}
+
+// Refuse makes the registry refuse new clients with the cause.
+func (g *Registry) Refuse(cause Cause) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = &cause
+}
+
+func (g *Registry) clientEnded(c *FlexClient, cause Cause) {
+	g.mu.Lock()
+	delete(g.clients, c.id)
+	if g.order.len() >= g.opts.RememberEnds {
+		delete(g.ends, *g.order.front())
+		g.order.pop()
+	}
+	g.ends[c.id] = end{c.secret, cause}
+	g.order.push(c.id)
+	g.mu.Unlock()
+	g.userChanged(c, c.Principal(), nil)
+	g.each(func(l Listener) {
+		if l.ClientDestroyed != nil {
+			l.ClientDestroyed(c, cause)
+		}
+	})
+}
+
+func (g *Registry) userChanged(c *FlexClient, before, after *channel.Principal) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if before != nil {
+		delete(g.users[before.Name], c)
+		if len(g.users[before.Name]) == 0 {
+			delete(g.users, before.Name)
+		}
+	}
+	if after != nil {
+		if g.users[after.Name] == nil {
+			g.users[after.Name] = make(map[*FlexClient]struct{}, 1)
+		}
+		g.users[after.Name][c] = struct{}{}
+	}
+}
+
+func (g *Registry) recordEnded(r *Record, token string) {
+	g.mu.Lock()
+	delete(g.records, r.id)
+	g.mu.Unlock()
+	if token != "" {
+		g.opts.Forget(token)
+	}
+}

@@ -1,0 +1,151 @@
+package flexsession
+
+import (
+	"sync"
+	"time"
+
+	"sluice/channel"
+)
+
+// Peer is what is known of the other side of a session when it is made.
+type Peer struct {
+	RemoteAddr string // the client's address; behind a trusted proxy the one that the proxy names
+	UserAgent  string
+	Secure     bool // TLS, here or at a trusted proxy
+}
+
+// Session is LCDS's FlexSession: what the server knows of one WebSocket connection, or of one cookie on HTTP, at one kind of endpoint. Safe for concurrent use.
+type Session interface {
+	ID() string
+	Kind() channel.Kind
+	Endpoint() string // id of the channel it was made on
+	Peer() Peer
+	Created() time.Time
+	Clients() []*FlexClient
+	Connections() int      // open sockets, streams or waiting polls
+	Invalidate(Cause) bool // ends it; reports whether this call did
+
+	add(*FlexClient)
+	drop(*FlexClient)
+}
+
+// base is what the three subclasses share.
+type base struct {
+	id       string
+	def      *channel.ChannelDefinition
+	peer     Peer
+	created  time.Time
+	registry *Registry
+
+	mu      sync.Mutex // guards the following
+	clients map[*FlexClient]struct{}
+	ended   bool
+}
+
+func (s *base) ID() string         { return s.id }
+func (s *base) Kind() channel.Kind { return s.def.Kind }
+func (s *base) Endpoint() string   { return s.def.ID }
+func (s *base) Peer() Peer         { return s.peer }
+func (s *base) Created() time.Time { return s.created }
+
+func (s *base) Clients() []*FlexClient {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*FlexClient, 0, len(s.clients))
+	for c := range s.clients {
+		all = append(all, c)
+	}
+	return all
+}
+
+func (s *base) add(c *FlexClient) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	if s.clients == nil {
+		s.clients = make(map[*FlexClient]struct{}, 1)
+	}
+	s.clients[c] = struct{}{}
+}
+
+func (s *base) drop(c *FlexClient) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.clients, c)
+}
+
+// finish takes the session out of everything. It reports false when it has ended before.
+func (s *base) finish(self Session, cause Cause) bool {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return false
+	}
+	s.ended = true
+	clients := s.clients
+	s.clients = nil
+	s.mu.Unlock()
+	for c := range clients {
+		c.leave(self)
+	}
+	s.registry.sessionEnded(self, cause)
+	return true
+}
+
+// Socket is what a WebSocketSession needs of its connection. End must not block.
+type Socket interface{ End(Cause) }
+
+// WebSocketSession is the session of one WebSocket. It dies with the socket, whatever the reason, and the socket with it. (LCDS: RTMPFlexSession.)
+type WebSocketSession struct {
+	base
+	socket Socket
+	record *Record // of the cookie that came with the upgrade; nil without one
+}
+
+// Record is the login record that came with the upgrade, or nil.
+func (s *WebSocketSession) Record() *Record { return s.record }
+
+// Connections is 1.
+func (s *WebSocketSession) Connections() int { return 1 }
+
+// Invalidate ends the session and closes the socket with the cause.
+func (s *WebSocketSession) Invalidate(cause Cause) bool {
+	if !s.finish(s, cause.WithIncident()) {
+		return false
+	}
+	s.socket.End(cause)
+	return true
+}
+
+// httpSession is what StreamingSession and LongPollSession share: they are views of a record, and end with it.
+type httpSession struct {
+	base
+	record *Record
+	limit  int // max-persistent-connections-per-session for this user agent; 0: none
+}
+
+// Record is the login record the session is a view of.
+func (s *httpSession) Record() *Record { return s.record }
+
+// Connections counts the open streams and waiting polls of the cookie: browsers limit them together, so the limit does as well (BlazeDS: user-agent-settings).
+func (s *httpSession) Connections() int { return s.record.connections() }
+
+// Open takes a place for one more stream or waiting poll. It reports false, with the limit, when the session has as many as it may; otherwise the caller owes a Close.
+func (s *httpSession) Open() (limit int, ok bool) { return s.limit, s.record.open(s.limit) }
+
+// Close gives the place back.
+func (s *httpSession) Close() { s.record.close() }
+
+// StreamingSession is the session of a cookie at a streaming endpoint: it owns the open streams, and outlives each of them. (LCDS: a StreamingNIOHTTP endpoint's session.)
+type StreamingSession struct{ httpSession }
+
+// Invalidate ends the record the session is a view of, and all its clients.
+func (s *StreamingSession) Invalidate(cause Cause) bool { return s.record.End(cause) }
+
+// LongPollSession is the session of a cookie at a long-poll endpoint: it owns the waiting polls. (LCDS: NIOHTTPFlexSession.)
+type LongPollSession struct{ httpSession }
+
+// Invalidate ends the record the session is a view of, and all its clients.
+func (s *LongPollSession) Invalidate(cause Cause) bool { return s.record.End(cause) }

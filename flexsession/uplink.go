@@ -1,0 +1,93 @@
+package flexsession
+
+import (
+	"bytes"
+
+	"sluice/channel/message"
+)
+
+// uplink orders what a client sends by its seq, runs each request once, and keeps the replies until the client has got them.
+type uplink struct {
+	last  uint64             // the highest seq that was started
+	got   uint64             // the client has every reply up to here
+	kept  map[uint64]*answer // replies after got, by seq
+	bytes int                // of the kept replies
+}
+
+// answer is the reply to one numbered request, or the place where it will stand.
+type answer struct {
+	line []byte
+	then []func([]byte) // who asked again before it was ready
+}
+
+// maxKeptBytes bounds the replies kept for one client. A reply is some hundred bytes, so the count is reached first in ordinary use.
+const maxKeptBytes = 1 << 20
+
+// maxRepeats bounds how often one request may be repeated while it is still being worked on.
+const maxRepeats = 8
+
+// Begin says what is to be done with a request. run: do it, and hand the reply to the returned reply function, which keeps it and
+// passes it on. Otherwise the reply was or will be handed to send from here. A request without seq is always run, and not kept.
+// The caller holds the lock of Serially, so that requests of one client begin one at a time.
+func (c *FlexClient) Begin(req *message.Request, send func([]byte)) (reply func([]byte), run bool) {
+	if !req.HasSeq {
+		return send, true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	u := &c.up
+	switch {
+	case req.Seq <= u.last:
+		if a := u.kept[req.Seq]; a == nil {
+			// The client said that it has this reply; only a confused one asks again.
+			send(message.AppendError(nil, &message.Error{Code: message.CodeUplinkGap, CorrelationID: req.MessageID, Expect: u.last + 1}))
+		} else if a.line != nil {
+			send(a.line)
+		} else if len(a.then) < maxRepeats {
+			a.then = append(a.then, send)
+		} else {
+			send(message.AppendError(nil, &message.Error{Code: message.CodeTooManyRequests, CorrelationID: req.MessageID, Value: maxRepeats}))
+		}
+		return nil, false
+	case req.Seq > u.last+1:
+		send(message.AppendError(nil, &message.Error{Code: message.CodeUplinkGap, CorrelationID: req.MessageID, Expect: u.last + 1}))
+		return nil, false
+	case len(u.kept) >= c.registry.opts.MaxOpenRequests || u.bytes >= maxKeptBytes:
+		send(message.AppendError(nil, &message.Error{Code: message.CodeTooManyRequests, CorrelationID: req.MessageID, Value: c.registry.opts.MaxOpenRequests}))
+		return nil, false
+	}
+	u.last = req.Seq
+	if u.kept == nil {
+		u.kept = make(map[uint64]*answer)
+	}
+	u.kept[req.Seq] = &answer{}
+	return func(line []byte) { c.answered(req.Seq, line, send) }, true
+}
+
+func (c *FlexClient) answered(seq uint64, line []byte, send func([]byte)) {
+	c.mu.Lock()
+	var then []func([]byte)
+	if a := c.up.kept[seq]; a != nil {
+		a.line, then, a.then = bytes.Clone(line), a.then, nil
+		c.up.bytes += len(line)
+	}
+	c.mu.Unlock()
+	send(line)
+	for _, again := range then {
+		again(line)
+	}
+}
+
+// Got forgets the replies up to seq: the client has them.
+func (c *FlexClient) Got(seq uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	u := &c.up
+	for u.got < min(seq, u.last) {
+		u.got++
+		if a := u.kept[u.got]; a != nil {
+			u.bytes -= len(a.line)
+			delete(u.kept, u.got)
+		}
+	}
+}

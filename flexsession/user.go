@@ -1,0 +1,77 @@
+package flexsession
+
+import (
+	"sluice/channel"
+	"sluice/channel/message"
+)
+
+// Principal is the client's user, or nil.
+func (c *FlexClient) Principal() *channel.Principal {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.principal
+}
+
+// Record is the login record the client belongs to; nil for one that came over a WebSocket without a cookie.
+func (c *FlexClient) Record() *Record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.record
+}
+
+// SetRecord gives a client without a record the one it now uses over HTTP. The first one stays.
+func (c *FlexClient) SetRecord(r *Record) *message.Error {
+	c.mu.Lock()
+	has := c.record != nil
+	c.mu.Unlock()
+	if has {
+		return nil
+	}
+	if err := r.start(c, c.registry.opts.MaxClientsPerSession); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.record = r
+	return nil
+}
+
+// Login makes p the user of the client, and with record also of the login record behind its cookie, where the next clients of the browser find it.
+// Another user must log out first.
+func (c *FlexClient) Login(p *channel.Principal, record bool) *message.Error {
+	c.mu.Lock()
+	if c.principal != nil && c.principal.Name != p.Name {
+		defer c.mu.Unlock()
+		return message.Errorf(message.CodeAlreadyLoggedIn, "as %s", c.principal.Name)
+	}
+	before := c.principal
+	c.principal, c.fromRecord = p, record && c.record != nil
+	r := c.record
+	c.mu.Unlock()
+	if record && r != nil {
+		r.setPrincipal(p)
+	}
+	c.registry.userChanged(c, before, p)
+	return nil
+}
+
+// Logout takes the user off the level it came from, and ends all clients of that level: this client alone, or the record's. It returns the record whose cookie
+// is to be renewed, or nil. The caller has acknowledged before it calls this.
+func (c *FlexClient) Logout() *Record {
+	c.mu.Lock()
+	r := c.record
+	level := c.fromRecord && r != nil
+	c.mu.Unlock()
+	cause := Because(message.CodeLogout)
+	if !level {
+		c.End(cause)
+		return nil
+	}
+	r.setPrincipal(nil)
+	for _, other := range r.members() {
+		if p := other.Principal(); p != nil || other == c {
+			other.End(cause)
+		}
+	}
+	return r
+}
