@@ -1,0 +1,91 @@
+package endpoint
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/alexedwards/scs/v2/memstore"
+
+	"sluice/channel"
+	"sluice/flexsession"
+)
+
+// innerID is the key under which a cookie's stored half names its record.
+const innerID = "id"
+
+// NewCookies makes the store of cookies: scs with its memory store. How long a session may be idle is the Registry's affair, so scs has no idle timeout (with one, every
+// Load would count as a change), and the store needs no clean-up goroutine: the Registry drops what has ended.
+func NewCookies() *scs.SessionManager {
+	return &scs.SessionManager{
+		Store:    memstore.NewWithCleanupInterval(0),
+		Codec:    scs.GobCodec{},
+		Lifetime: 10 * 365 * 24 * time.Hour,
+	}
+}
+
+// CookieRecord finds the live record that r's cookie names, or nil.
+func (k *Core) CookieRecord(r *http.Request) *flexsession.Record {
+	c, err := r.Cookie(k.Limits.CookieName)
+	if err != nil || c.Value == "" || len(c.Value) > 128 {
+		return nil
+	}
+	ctx, err := k.Cookies.Load(r.Context(), c.Value)
+	if err != nil {
+		return nil
+	}
+	return k.Registry.Record(k.Cookies.GetString(ctx, innerID))
+}
+
+// newRecord makes a record and sets its cookie on w.
+func (k *Core) newRecord(w http.ResponseWriter, r *http.Request, def *channel.ChannelDefinition) (*flexsession.Record, error) {
+	record := k.Registry.NewRecord(def)
+	return record, k.setCookie(w, r, record, "")
+}
+
+// setCookie stores which record the cookie names, under a new token, and puts it on w. The old token is no longer good: a cookie that somebody planted before the login is
+// worth nothing after it.
+func (k *Core) setCookie(w http.ResponseWriter, r *http.Request, record *flexsession.Record, old string) error {
+	record.Cookie.Lock()
+	defer record.Cookie.Unlock()
+	ctx, err := k.Cookies.Load(r.Context(), "")
+	if err != nil {
+		return err
+	}
+	k.Cookies.Put(ctx, innerID, record.ID())
+	token, _, err := k.Cookies.Commit(ctx)
+	if err != nil {
+		return err
+	}
+	if old != "" {
+		k.Forget(old)
+	}
+	record.SetToken(token)
+	http.SetCookie(w, k.cookie(r, token))
+	return nil
+}
+
+// Forget drops the stored half of a cookie.
+func (k *Core) Forget(token string) {
+	if err := k.Cookies.Store.Delete(token); err != nil {
+		k.Logger.Warn().Err(err).Msg("a session cookie could not be dropped from the store")
+	}
+}
+
+// cookie is as strict as it can be: Lax for the same site; for a page of an allowed foreign origin it must be None, and then Secure and
+// partitioned by the top-level site (CHIPS).
+func (k *Core) cookie(r *http.Request, token string) *http.Cookie {
+	_, tls := k.Proxies.Client(r)
+	c := &http.Cookie{
+		Name:     k.Limits.CookieName,
+		Value:    token,
+		Path:     "/",
+		HttpOnly: true,
+		Secure:   k.Limits.CookieSecure == "true" || k.Limits.CookieSecure != "false" && tls,
+		SameSite: http.SameSiteLaxMode,
+	}
+	if origin := r.Header.Get("Origin"); origin != "" && !sameHost(origin, r.Host) && tls {
+		c.SameSite, c.Secure, c.Partitioned = http.SameSiteNoneMode, true, true
+	}
+	return c
+}

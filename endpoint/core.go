@@ -1,0 +1,99 @@
+package endpoint
+
+import (
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/rs/zerolog"
+
+	"sluice/channel"
+	"sluice/channel/message"
+	"sluice/flexsession"
+	"sluice/heartbeat"
+)
+
+// Core is what all endpoints of a server work with. Its fields are set before the first request and not changed after that.
+type Core struct {
+	Broker    *channel.MessageBroker
+	Registry  *flexsession.Registry
+	Wheel     *heartbeat.Wheel
+	Passwords *flexsession.Passwords // nil: nobody can log in
+	Cookies   *scs.SessionManager
+	Limits    Limits
+	Gate      *Gate
+	Tickets   *Tickets
+	Proxies   *Proxies
+	Config    func() []byte // what clients are told of the configuration (docs/protocol.md section 9)
+	Logger    zerolog.Logger
+	Stats     *Stats
+	Open      *Tracker
+}
+
+// Limits bounds what one connection or request may ask for.
+type Limits struct {
+	ConfirmInterval time.Duration // confirm-interval-millis, told to clients
+	RequestTimeout  time.Duration // request-body-timeout-millis: for a body, and for one frame from its first byte to its last
+	Handshake       time.Duration // how long a WebSocket may be open without a complete message
+	MaxOpenRequests int           // max-open-requests, told to clients
+	MaxReplies      int           // max-waiting-bytes: replies a WebSocket leaves unread
+	CookieName      string        // session-cookie-name
+	CookieSecure    string        // session-cookie-secure: auto, true or false
+}
+
+// Stats counts what passes through the endpoints. All fields are safe for concurrent use.
+type Stats struct {
+	MessagesIn   atomic.Uint64 // published by clients and accepted
+	LinesOut     atomic.Uint64 // writes' payload is counted in bytes; lines are counted where they are confirmed or taken
+	BytesOut     atomic.Uint64
+	Writes       atomic.Uint64
+	RequestError func(code message.Code)                        // a request or connection was refused
+	ConnOpened   func(endpoint string)                          // a socket, stream or poll begins
+	ConnEnded    func(endpoint string, cause flexsession.Cause) // … and ends
+	Latency      func(d time.Duration)                          // from publish to write, sampled
+}
+
+func (s *Stats) refused(code message.Code) {
+	if s.RequestError != nil {
+		s.RequestError(code)
+	}
+}
+
+// Opened notes that a connection of the endpoint begins.
+func (s *Stats) Opened(endpoint string) {
+	if s.ConnOpened != nil {
+		s.ConnOpened(endpoint)
+	}
+}
+
+// Ended notes that a connection of the endpoint has ended.
+func (s *Stats) Ended(endpoint string, cause flexsession.Cause) {
+	if s.ConnEnded != nil {
+		s.ConnEnded(endpoint, cause)
+	}
+}
+
+// Wrote notes one write of n bytes.
+func (s *Stats) Wrote(n int) {
+	s.Writes.Add(1)
+	s.BytesOut.Add(uint64(n))
+}
+
+// DecodeLimits are the limits for one line on the channel of def.
+func (k *Core) DecodeLimits(def *channel.ChannelDefinition) message.Limits {
+	return message.Limits{MaxSize: def.MaxMessageSize, MaxDepth: 64}
+}
+
+// PeerOf says who sends r, by what trusted proxies say.
+func (k *Core) PeerOf(r *http.Request) flexsession.Peer {
+	addr, secure := k.Proxies.Client(r)
+	return flexsession.Peer{RemoteAddr: addr, UserAgent: bounded(r.UserAgent(), 256), Secure: secure}
+}
+
+func bounded(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}

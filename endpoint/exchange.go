@@ -1,0 +1,171 @@
+package endpoint
+
+import (
+	"time"
+
+	"sluice/channel"
+	"sluice/channel/message"
+	"sluice/flexsession"
+)
+
+// Carrier is what an Exchange needs of the connection or request whose lines it works on.
+type Carrier interface {
+	// Reply takes the reply to line number i. It may be called later and from another goroutine; it must not block. It is called once for each command and
+	// published message.
+	Reply(i int, line []byte)
+	// Connected is told of the client that a connect has made, before its reply.
+	Connected(c *flexsession.FlexClient)
+	// Attach serves a control attach; reply takes its answer.
+	Attach(req *message.Request, reply func([]byte))
+	// Record is the login record behind the request, made if need be; nil on a WebSocket that came without a cookie.
+	Record() (*flexsession.Record, *message.Error)
+	// Renewed is told that the user of the record has changed, so that its cookie must change as well.
+	Renewed(r *flexsession.Record)
+}
+
+// Exchange works on the lines of one frame or body after the other. It is used by one goroutine at a time.
+type Exchange struct {
+	Core    *Core
+	Def     *channel.ChannelDefinition
+	Client  *flexsession.FlexClient // nil until connected
+	Peer    flexsession.Peer
+	Carrier Carrier
+
+	batch   []*message.Message // published, not yet handed to the broker
+	replies []func([]byte)     // of the batch, by position
+}
+
+// Work handles requests in their order. errs[i] is not nil where line i could not be read. Messages that follow each other are published as one batch.
+func (x *Exchange) Work(reqs []*message.Request, errs []*message.Error) {
+	work := func() {
+		for i, req := range reqs {
+			x.line(i, len(reqs), req, errs[i])
+		}
+		x.flush()
+	}
+	if x.Client == nil {
+		work() // a connect at its head makes a client that nobody else knows yet
+		return
+	}
+	x.Client.Serially(work)
+}
+
+func (x *Exchange) line(i, n int, req *message.Request, err *message.Error) {
+	send := func(line []byte) { x.Carrier.Reply(i, line) }
+	if err != nil {
+		x.refuse(send, err)
+		return
+	}
+	if x.Client != nil {
+		if req.HasHave && !x.Client.Confirm(req.Have) {
+			send(message.AppendGone(nil, message.Gone{Reason: "ahead"}))
+			return
+		}
+		if req.HasGot {
+			x.Client.Got(req.Got)
+		}
+		x.Client.Touch()
+	}
+	switch {
+	case req.Type == "control":
+		x.flush()
+		x.control(req, send)
+	case req.Operation == "client_ping":
+		x.flush()
+		x.ping(i, req, send)
+	case x.Client == nil:
+		x.refuse(send, about(req, &message.Error{Code: message.CodeNotConnected}))
+	default:
+		if reply, run := x.Client.Begin(req, send); run {
+			x.request(req, reply)
+		}
+	}
+}
+
+// request runs one numbered, or simple, request of a connected client.
+func (x *Exchange) request(req *message.Request, reply func([]byte)) {
+	if req.Type == "async" {
+		if err := x.publish(req, reply); err != nil {
+			x.refuse(reply, about(req, err))
+		}
+		return
+	}
+	x.flush() // what was published before takes effect before
+	run, ok := operations[req.Operation]
+	if !ok {
+		x.refuse(reply, about(req, message.Errorf(message.CodeUnknownOperation, "%q", req.Operation)))
+		return
+	}
+	if err := run(x, req, reply); err != nil {
+		x.refuse(reply, about(req, err))
+	}
+}
+
+func (x *Exchange) control(req *message.Request, send func([]byte)) {
+	switch req.Operation {
+	case "attach":
+		x.Carrier.Attach(req, send)
+	case "confirm": // have and got were noted already
+		if x.Client == nil {
+			x.refuse(send, about(req, &message.Error{Code: message.CodeNotConnected}))
+		}
+	case "detach":
+		if x.Client != nil {
+			x.Client.End(flexsession.Because(message.CodeClientDetached))
+		}
+	default:
+		x.refuse(send, about(req, message.Errorf(message.CodeUnknownOperation, "%q", req.Operation)))
+	}
+}
+
+func (x *Exchange) publish(req *message.Request, reply func([]byte)) *message.Error {
+	d := x.Core.Broker.Destination(req.Destination)
+	if d == nil {
+		return message.Errorf(message.CodeUnknownDestination, "%q", req.Destination)
+	}
+	if err := x.Core.Broker.Allow(x.Def.Constraint, x.Client.Principal()); err != nil {
+		return err
+	}
+	if err := d.AllowSend(x.Def, x.Client.Principal()); err != nil {
+		return err
+	}
+	if err := d.CheckSend(req.Headers.Subtopics); err != nil {
+		return err
+	}
+	x.batch = append(x.batch, req.Message(time.Now(), flexsession.NewID))
+	x.replies = append(x.replies, reply)
+	return nil
+}
+
+// flush hands the batch to the broker.
+func (x *Exchange) flush() {
+	if len(x.batch) == 0 {
+		return
+	}
+	batch, replies := x.batch, x.replies
+	x.batch, x.replies = nil, nil
+	x.Core.Broker.Publish(batch, func(i int, err *message.Error) {
+		if err != nil {
+			x.refuse(replies[i], &message.Error{Code: err.Code, CorrelationID: batch[i].ID, Detail: err.Detail})
+			return
+		}
+		x.Core.Stats.MessagesIn.Add(1)
+		replies[i](message.AppendAcknowledge(nil, message.Acknowledge{CorrelationID: batch[i].ID, Destination: batch[i].Destination}))
+	})
+}
+
+func (x *Exchange) refuse(send func([]byte), err *message.Error) {
+	x.Core.Stats.refused(err.Code)
+	send(message.AppendError(nil, err))
+}
+
+// about names the request an error is about.
+func about(req *message.Request, err *message.Error) *message.Error {
+	err.CorrelationID = req.MessageID
+	return err
+}
+
+func acknowledge(req *message.Request, a message.Acknowledge) []byte {
+	a.CorrelationID = req.MessageID
+	return message.AppendAcknowledge(nil, a)
+}

@@ -1,0 +1,300 @@
+package endpoint
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"sluice/channel"
+	"sluice/channel/message"
+	"sluice/flexsession"
+)
+
+// maxWrite is how much is gathered for one write.
+const maxWrite = 64 << 10
+
+// Held is an HTTP answer that is held open for a client: a stream, a waiting poll, a plain GET. The handler's goroutine is its writer. It implements
+// [flexsession.Transport].
+type Held struct {
+	core    *Core
+	def     *channel.ChannelDefinition
+	session flexsession.Session
+	ends    bool // a lost connection is the end of the client
+	w       http.ResponseWriter
+	control *http.ResponseController
+	pulse   Pulse
+	wake    chan struct{}
+
+	mu        sync.Mutex // guards the following
+	client    *flexsession.FlexClient
+	first     []byte // to be written before the client's next lines: the answer to its attach
+	attaching bool   // take nothing: the answer to the attach is on its way
+	beat      bool   // a heartbeat is due
+	last      []byte // the last line; after it the answer ends
+	cause     flexsession.Cause
+}
+
+// Hold makes a Held for an answer of r. ends: its loss ends the client.
+func (k *Core) Hold(w http.ResponseWriter, def *channel.ChannelDefinition, s flexsession.Session, ends bool) *Held {
+	return &Held{core: k, def: def, session: s, ends: ends, w: w, control: http.NewResponseController(w), wake: make(chan struct{}, 1)}
+}
+
+// Kind implements Transport.
+func (h *Held) Kind() channel.Kind { return h.def.Kind }
+
+// Endpoint implements Transport.
+func (h *Held) Endpoint() string { return h.def.ID }
+
+// Session implements Transport.
+func (h *Held) Session() flexsession.Session { return h.session }
+
+// SurvivedByClient implements Transport.
+func (h *Held) SurvivedByClient() bool { return !h.ends }
+
+// Wake implements Transport.
+func (h *Held) Wake() {
+	select {
+	case h.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+// Displace implements Transport: the answer says so and ends.
+func (h *Held) Displace(attach uint64) {
+	line := message.AppendDisplaced(nil, message.Displaced{Attach: attach})
+	h.finish(line, flexsession.Because(message.CodeDisplaced))
+}
+
+// End implements Transport: the answer says why and ends.
+func (h *Held) End(cause flexsession.Cause) {
+	cause = cause.WithIncident()
+	h.finish(DisconnectLine(cause), cause)
+}
+
+// Close ends the answer with a last line of the caller's.
+func (h *Held) Close(last []byte, cause flexsession.Cause) { h.finish(last, cause) }
+
+func (h *Held) finish(last []byte, cause flexsession.Cause) {
+	h.mu.Lock()
+	if h.cause.Code == 0 {
+		h.last, h.cause = last, cause
+	}
+	h.mu.Unlock()
+	h.Wake()
+}
+
+// Attach attaches the client to this answer and returns the line that says what became of it; the line is also written here, before any other, when the attach took effect.
+func (h *Held) Attach(c *flexsession.FlexClient, attach, have uint64, cookie *bool) (line []byte, ok bool) {
+	h.mu.Lock()
+	h.attaching, h.client = true, c
+	h.mu.Unlock()
+	line, ok = AttachLine(c, h, attach, have, cookie)
+	h.mu.Lock()
+	h.attaching = false
+	if ok {
+		h.first = append(h.first, line...)
+	}
+	h.mu.Unlock()
+	h.Wake()
+	return line, ok
+}
+
+// AttachLine attaches t to c and words the answer.
+func AttachLine(c *flexsession.FlexClient, t flexsession.Transport, attach, have uint64, cookie *bool) (line []byte, ok bool) {
+	a := c.Attach(t, attach, have)
+	switch {
+	case a.Gone && a.Reason == message.GoneExpired:
+		return GoneLine(&a.Cause), false
+	case a.Gone:
+		return message.AppendGone(nil, message.Gone{Reason: a.Reason}), false
+	case a.Displaced != 0:
+		return message.AppendDisplaced(nil, message.Displaced{Attach: a.Displaced}), false
+	}
+	return message.AppendAttached(nil, message.Attached{
+		Attach: attach, Have: a.Have, WindowMessages: a.Window.Messages, WindowBytes: a.Window.Bytes, Cookie: cookie,
+	}), true
+}
+
+// DisconnectLine is the last line of a connection that the server ends.
+func DisconnectLine(c flexsession.Cause) []byte {
+	return message.AppendDisconnect(nil, message.Disconnect{Code: c.Code, Detail: c.Detail, Value: c.Value, RetryAfter: c.RetryAfter, Incident: c.Incident})
+}
+
+// next gathers what is to be written now into buf. over: these are the last bytes.
+func (h *Held) next(buf []byte) (_ []byte, more, over bool) {
+	h.mu.Lock()
+	buf = append(buf, h.first...)
+	h.first = nil
+	client, attaching, last := h.client, h.attaching, h.last
+	h.mu.Unlock()
+	if client != nil && !attaching {
+		buf, more = client.Take(h, buf, maxWrite)
+	}
+	if last != nil {
+		return append(buf, last...), false, true
+	}
+	return buf, more, false
+}
+
+// write writes b in pieces the pulse can watch, and flushes.
+func (h *Held) write(b []byte) error {
+	for len(b) > 0 {
+		n := min(len(b), maxWrite)
+		h.pulse.Begin()
+		_, err := h.w.Write(b[:n])
+		if err == nil {
+			err = h.control.Flush()
+		}
+		h.pulse.End()
+		if err != nil {
+			return err
+		}
+		h.core.Stats.Wrote(n)
+		b = b[n:]
+	}
+	return nil
+}
+
+// watch starts the pulse: heartbeats, and an end for a connection that takes nothing.
+func (h *Held) watch(beats time.Duration) {
+	h.pulse.Start(h.core.Wheel, beats, h.def.WriteTimeout,
+		func() {
+			h.mu.Lock()
+			h.beat = true
+			h.mu.Unlock()
+			h.Wake()
+		},
+		func() {
+			h.End(flexsession.Because(message.CodeWriteTimeout))
+			h.control.SetWriteDeadline(time.Unix(1, 0)) // wakes the blocked write; where it cannot be set nothing blocks
+		})
+}
+
+func (h *Held) beatDue() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	due := h.beat
+	h.beat = false
+	return due
+}
+
+// why is the cause the answer ended with; lost: its writing failed, or the peer went away.
+func (h *Held) why(lost flexsession.Cause) flexsession.Cause {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.cause.Code == 0 {
+		h.cause = lost
+	}
+	return h.cause
+}
+
+func (h *Held) attached() *flexsession.FlexClient {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.client
+}
+
+// detach takes the answer off its client, if it has one.
+func (h *Held) detach(cause flexsession.Cause) {
+	if c := h.attached(); c != nil {
+		c.Detach(h, cause)
+	}
+}
+
+// Stream writes lines for as long as the peer, the client and the server want. head is written first; format, if not nil, turns lines into what is written (SSE); beat is the
+// heartbeat. It returns why the stream ended.
+func (h *Held) Stream(r *http.Request, head []byte, format func(dst, lines []byte) []byte, beat []byte) flexsession.Cause {
+	h.watch(h.def.ServerHeartbeat)
+	defer h.pulse.Stop()
+	if err := h.write(head); err != nil {
+		return h.lost(message.CodeConnectionLost)
+	}
+	var buf, out []byte
+	for {
+		chunk, more, over := h.next(buf[:0])
+		buf = chunk[:0]
+		failed := message.CodeConnectionLost
+		if format != nil && len(chunk) > 0 {
+			out = format(out[:0], chunk)
+			chunk = out
+		}
+		if due := h.beatDue(); due && len(chunk) == 0 {
+			chunk, failed = beat, message.CodeHeartbeatFailed
+		}
+		if err := h.write(chunk); err != nil {
+			return h.lost(failed)
+		}
+		switch {
+		case over:
+			cause := h.why(flexsession.Cause{})
+			h.detach(cause)
+			return cause
+		case more:
+			continue
+		}
+		if cap(buf) > 4096 {
+			buf, out = nil, nil // a stream that was busy once does not hold the memory while it waits
+		}
+		select {
+		case <-h.wake:
+		case <-r.Context().Done():
+			return h.lost(message.CodeConnectionLost)
+		}
+	}
+}
+
+func (h *Held) lost(code message.Code) flexsession.Cause {
+	cause := h.why(flexsession.Because(code))
+	h.detach(cause)
+	return cause
+}
+
+// Answer waits until there is something for the client, at most wait (negative: without end), and gathers all of it: the body of a poll. parked says whether it waited at all. over: the poll was displaced,
+// or the client has ended, and nothing may be added.
+func (h *Held) Answer(r *http.Request, wait time.Duration) (body []byte, parked, over bool) {
+	var timeout <-chan time.Time
+	ready := func() bool {
+		c := h.attached()
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.last != nil || c != nil && c.Ready(h)
+	}
+	if wait != 0 && !ready() {
+		parked = true
+		var timer parkTimer
+		if wait > 0 {
+			timeout = timer.start(h.core.Wheel, wait)
+			defer timer.stop(h.core.Wheel)
+		}
+	waiting:
+		for !ready() {
+			select {
+			case <-h.wake:
+			case <-timeout:
+				break waiting
+			case <-r.Context().Done():
+				break waiting
+			}
+		}
+	}
+	for {
+		var more bool
+		body, more, over = h.next(body)
+		if !more || over {
+			return body, parked, over
+		}
+	}
+}
+
+// Respond writes the whole answer of a poll, and takes it off its client. Lines whose answer is lost on the way are still unconfirmed, and come again with the next poll.
+func (h *Held) Respond(body []byte) flexsession.Cause {
+	h.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	h.watch(0)
+	err := h.write(body)
+	h.pulse.Stop()
+	if err != nil {
+		return h.lost(message.CodeConnectionLost)
+	}
+	return h.lost(message.CodeConnectionClosed)
+}

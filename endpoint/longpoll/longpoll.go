@@ -1,0 +1,136 @@
+// Package longpoll is the LongPollEndpoint: requests by POST, and polls that are held until there is something to say.
+//
+// One poll of a client is held at a time; a second one displaces the first, which is told. A poll that cannot be held, because the endpoint holds
+// as many as it may, is answered at once, with the reason and the time after which to come again. Nothing is lost between polls: lines leave the outbox when the
+// client confirms them, with its next poll.
+package longpoll
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"sluice/channel"
+	"sluice/channel/message"
+	"sluice/endpoint"
+	"sluice/flexsession"
+)
+
+// Endpoint serves one long-poll channel.
+type Endpoint struct {
+	core *endpoint.Core
+	def  *channel.ChannelDefinition
+}
+
+// Mount adds the endpoint's routes to r.
+func Mount(r chi.Router, core *endpoint.Core, def *channel.ChannelDefinition) {
+	e := &Endpoint{core, def}
+	r.Route(def.Path, func(r chi.Router) {
+		r.Use(core.Guard(def))
+		r.Post("/", e.post)
+		endpoint.MountPublish(r, core, def)
+	})
+}
+
+func (e *Endpoint) post(w http.ResponseWriter, r *http.Request) {
+	q := e.core.Read(w, r, e.def)
+	if q == nil {
+		return
+	}
+	if len(q.Reqs) == 1 && q.Errs[0] == nil && q.Reqs[0].Operation == "poll" {
+		e.poll(w, r, q)
+		return
+	}
+	q.Exchange()
+}
+
+// poll holds the request until the client has something to get.
+func (e *Endpoint) poll(w http.ResponseWriter, r *http.Request, q *endpoint.Request) {
+	req := q.Reqs[0]
+	if !req.HasAttach {
+		e.core.Refuse(w, r, message.Errorf(message.CodeBadField, "attach: expected a number higher than that of the poll before").To(req.MessageID))
+		return
+	}
+	session, _ := q.Session().(*flexsession.LongPollSession)
+	if session == nil {
+		answerGone(w, q.Client)
+		return
+	}
+	if req.HasGot {
+		q.Client.Got(req.Got)
+	}
+	q.Client.Touch()
+
+	held := e.core.Hold(w, e.def, session, false)
+	e.core.Stats.Opened(e.def.ID)
+	cookie := q.CookieCame()
+	line, ok := held.Attach(q.Client, req.Attach, req.Have, &cookie)
+	if !ok {
+		e.core.Stats.Ended(e.def.ID, flexsession.Because(message.CodeDisplaced))
+		answerLine(w, q.Client, line)
+		return
+	}
+
+	wait, refused := e.place(session)
+	body, parked, over := held.Answer(r, wait)
+	if wait != 0 {
+		e.core.Open.Leave(e.def.ID)
+		session.Close()
+	}
+	if !over {
+		body = append(body, e.acknowledge(req, parked, refused)...)
+	}
+	w.Header().Set("Content-Type", endpoint.ContentLines)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	e.core.Stats.Ended(e.def.ID, held.Respond(body))
+}
+
+// place takes a place for a held poll. It returns how long the poll may be held, 0: not at all, and then why, if that is for want of a place.
+func (e *Endpoint) place(s *flexsession.LongPollSession) (wait time.Duration, refused message.Code) {
+	if e.def.WaitInterval == 0 || e.def.MaxWaitingPollRequests <= 0 {
+		return 0, 0
+	}
+	if _, ok := s.Open(); !ok {
+		return 0, message.CodeLimitSessionConnections
+	}
+	if !e.core.Open.Enter(e.def.ID, e.def.MaxWaitingPollRequests) {
+		s.Close()
+		return 0, message.CodeLimitPolls
+	}
+	return e.def.WaitInterval, 0
+}
+
+// unheldPause is the least pause after a poll that found no place, so that those who find none do not take all the server's time (BlazeDS: 3 s).
+const unheldPause = 3 * time.Second
+
+// acknowledge is the last line of the answer: when to poll next, and why so.
+func (e *Endpoint) acknowledge(req *message.Request, parked bool, refused message.Code) []byte {
+	pause := time.Duration(0)
+	switch {
+	case refused != 0:
+		pause = max(e.def.PollingInterval, unheldPause)
+	case parked:
+		pause = e.def.ClientWaitInterval
+	case e.def.WaitInterval == 0 || e.def.MaxWaitingPollRequests <= 0:
+		pause = e.def.PollingInterval
+	}
+	return message.AppendAcknowledge(nil, message.Acknowledge{
+		CorrelationID: req.MessageID,
+		Headers:       message.AcknowledgeHeaders{HasPollWait: true, PollWait: pause},
+		Code:          refused,
+	})
+}
+
+func answerGone(w http.ResponseWriter, c *flexsession.FlexClient) {
+	answerLine(w, c, endpoint.GoneLine(c.Ended()))
+}
+
+// answerLine answers a poll that did not take effect: gone with 401, displaced with 200.
+func answerLine(w http.ResponseWriter, c *flexsession.FlexClient, line []byte) {
+	w.Header().Set("Content-Type", endpoint.ContentLines)
+	if c.Ended() != nil {
+		w.WriteHeader(http.StatusUnauthorized)
+	}
+	w.Write(line) // the client polls again if this fails
+}

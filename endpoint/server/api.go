@@ -1,0 +1,287 @@
+package server
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"sluice/channel/message"
+	"sluice/endpoint"
+	"sluice/flexsession"
+)
+
+// api is /api/v1: publishing and operating for services. docs/openapi.yaml describes it.
+type api struct {
+	s      *Server
+	core   *endpoint.Core
+	recent *recentIDs
+}
+
+func (s *Server) mountAPI(r chi.Router, core *endpoint.Core) {
+	a := &api{s: s, core: core, recent: newRecentIDs(s.opts.RememberIDs)}
+	r.Route("/api/v1", func(r chi.Router) {
+		r.Use(a.authorise)
+		r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+			a.fail(w, &message.Error{Code: message.CodeUnknownEndpoint})
+		})
+		r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+			a.fail(w, &message.Error{Code: message.CodeMethodNotAllowed})
+		})
+		r.Post("/publish", serve(a, a.publish))
+		r.Post("/broadcast", serve(a, a.broadcast))
+		r.Post("/send", serve(a, a.send))
+		r.Post("/disconnect", serve(a, a.disconnect))
+		r.Get("/info", a.info)
+		r.Get("/sessions", a.sessions)
+		r.Get("/sessions/{id}", a.session)
+		r.Get("/clients", a.clients)
+		r.Get("/clients/{id}", a.client)
+		r.Get("/subscriptions", a.subscriptions)
+	})
+}
+
+// authorise lets in who presents one of the configured keys as a bearer token.
+func (a *api) authorise(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		known := 0
+		for _, k := range a.s.opts.APIKeys { // all of them, in the same time whichever fits
+			known |= subtle.ConstantTimeCompare([]byte(k.Value), []byte(key))
+		}
+		if known == 0 || !strings.EqualFold(scheme, "Bearer") {
+			err := &message.Error{Code: message.CodeBadApiKey}
+			if len(a.s.opts.APIKeys) == 0 {
+				err.Detail = "no key is configured"
+			}
+			w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
+			a.fail(w, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// maxAPIBody bounds a request of a service.
+const maxAPIBody = 4 << 20
+
+// serve decodes the body into a Req, calls f, and answers with what it returns.
+func serve[Req any](a *api, f func(*Req) (any, *message.Error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		req := new(Req)
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.core.Limits.RequestTimeout)) // no slow peer where it cannot be set
+		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAPIBody))
+		d.DisallowUnknownFields()
+		err := d.Decode(req)
+		if err == nil {
+			if _, more := d.Token(); more != io.EOF {
+				err = errors.New("expected one JSON object and nothing behind it")
+			}
+		}
+		if err != nil {
+			a.fail(w, badBody(err))
+			return
+		}
+		answer, refused := f(req)
+		if refused != nil {
+			a.fail(w, refused)
+			return
+		}
+		a.answer(w, http.StatusOK, answer)
+	}
+}
+
+func badBody(err error) *message.Error {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return &message.Error{Code: message.CodeMessageTooBig, Setting: "the body's limit in bytes", Value: maxAPIBody}
+	}
+	return message.Errorf(message.CodeBadMessage, "body: %v", err)
+}
+
+func (a *api) answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v) // the caller is gone if this fails
+}
+
+// fail answers with the error in the API's form.
+func (a *api) fail(w http.ResponseWriter, err *message.Error) {
+	a.core.Stats.RequestError(err.Code)
+	info := err.Code.Info()
+	type body struct {
+		Code    message.Code `json:"code"`
+		Name    string       `json:"name"`
+		Message string       `json:"message"`
+		Detail  string       `json:"detail,omitempty"`
+		Setting string       `json:"setting,omitempty"`
+		Value   any          `json:"value,omitempty"`
+	}
+	setting := err.Setting
+	if setting == "" {
+		setting = info.Setting
+	}
+	a.answer(w, err.HTTPStatus(), map[string]body{"error": {err.Code, info.Name, info.Sentence, err.Detail, setting, err.Value}})
+}
+
+// outgoing is what publish, broadcast and send have in common.
+type outgoing struct {
+	Destination string          `json:"destination"`
+	MessageID   string          `json:"messageId"`
+	Headers     map[string]any  `json:"headers"`
+	Body        json.RawMessage `json:"body"`
+}
+
+// message makes the message for the given subtopics.
+func (a *api) message(o *outgoing, subtopics []string) (*message.Message, *message.Error) {
+	d := a.s.broker.Destination(o.Destination)
+	if d == nil {
+		return nil, message.Errorf(message.CodeUnknownDestination, "%q", o.Destination)
+	}
+	if err := d.CheckSend(subtopics); err != nil {
+		return nil, err
+	}
+	if o.MessageID == "" {
+		o.MessageID = flexsession.NewID()
+	}
+	return message.New(o.Destination, subtopics, o.Body, o.Headers, o.MessageID, time.Now())
+}
+
+type published struct {
+	MessageID string `json:"messageId"`
+	Duplicate bool   `json:"duplicate,omitempty"` // the same messageId was published before; nothing was sent now
+}
+
+// once publishes m unless its id was published before.
+func (a *api) once(m *message.Message, key string) (any, *message.Error) {
+	if !a.recent.add(key) {
+		return published{MessageID: m.ID, Duplicate: true}, nil
+	}
+	if err := a.core.PublishOne(m); err != nil {
+		a.recent.remove(key) // it may be tried again
+		return nil, err
+	}
+	return published{MessageID: m.ID}, nil
+}
+
+type publishRequest struct {
+	outgoing
+	Subtopic string `json:"subtopic"`
+}
+
+func (a *api) publish(req *publishRequest) (any, *message.Error) {
+	m, err := a.message(&req.outgoing, list(req.Subtopic))
+	if err != nil {
+		return nil, err
+	}
+	return a.once(m, req.Destination+"\x00"+m.ID)
+}
+
+type broadcastRequest struct {
+	outgoing
+	Subtopics []string `json:"subtopics"`
+}
+
+// broadcast sends one body to many subtopics. Who has subscribed to several of them gets it once.
+func (a *api) broadcast(req *broadcastRequest) (any, *message.Error) {
+	if len(req.Subtopics) == 0 {
+		return nil, message.Errorf(message.CodeBadField, "subtopics: expected at least one")
+	}
+	m, err := a.message(&req.outgoing, req.Subtopics)
+	if err != nil {
+		return nil, err
+	}
+	return a.once(m, req.Destination+"\x00"+m.ID)
+}
+
+type sendRequest struct {
+	outgoing
+	Subtopic string `json:"subtopic"`
+	User     string `json:"user"`
+	Client   string `json:"client"`
+}
+
+// send hands a message to one client, or to all of a user, that have a subscription it matches.
+func (a *api) send(req *sendRequest) (any, *message.Error) {
+	clients, err := a.addressed(req.User, req.Client, "")
+	if err != nil {
+		return nil, err
+	}
+	m, err := a.message(&req.outgoing, list(req.Subtopic))
+	if err != nil {
+		return nil, err
+	}
+	reached := 0
+	for _, c := range clients {
+		if c.Push(m) {
+			reached++
+		}
+	}
+	return map[string]any{"messageId": m.ID, "clients": len(clients), "reached": reached}, nil
+}
+
+// addressed are the clients that exactly one of user, client and session names.
+func (a *api) addressed(user, client, session string) ([]*flexsession.FlexClient, *message.Error) {
+	var found []*flexsession.FlexClient
+	switch {
+	case user != "" && client == "" && session == "":
+		found = a.s.registry.OfUser(user)
+	case client != "" && user == "" && session == "":
+		if c := a.s.registry.Lookup(client); c != nil {
+			found = append(found, c)
+		}
+	case session != "" && user == "" && client == "":
+		if s := a.s.registry.Session(session); s != nil {
+			return s.Clients(), nil
+		}
+	default:
+		return nil, message.Errorf(message.CodeBadField, "expected exactly one of user, client and session")
+	}
+	if len(found) == 0 {
+		return nil, &message.Error{Code: message.CodeNotFound}
+	}
+	return found, nil
+}
+
+type disconnectRequest struct {
+	User    string `json:"user"`
+	Client  string `json:"client"`
+	Session string `json:"session"`
+	Reason  string `json:"reason"`
+}
+
+// disconnect ends a session, a client, or all clients of a user. The reason is told to them.
+func (a *api) disconnect(req *disconnectRequest) (any, *message.Error) {
+	clients, err := a.addressed(req.User, req.Client, req.Session)
+	if err != nil {
+		return nil, err
+	}
+	if len(req.Reason) > 200 {
+		return nil, message.Errorf(message.CodeBadField, "reason: expected at most 200 bytes")
+	}
+	cause := flexsession.Cause{Code: message.CodeAdministrator, Detail: req.Reason}.WithIncident()
+	ended := 0
+	for _, c := range clients {
+		if c.End(cause) {
+			ended++
+		}
+	}
+	if req.Session != "" {
+		if s := a.s.registry.Session(req.Session); s != nil {
+			s.Invalidate(cause)
+		}
+	}
+	return map[string]any{"ended": ended, "incident": cause.Incident}, nil
+}
+
+func list(subtopic string) []string {
+	if subtopic == "" {
+		return nil
+	}
+	return []string{subtopic}
+}

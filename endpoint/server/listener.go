@@ -1,0 +1,199 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+
+	"sluice/channel/message"
+	"sluice/endpoint"
+)
+
+// listener is one open address and what is served there.
+type listener struct {
+	Listener
+	core    *endpoint.Core
+	handler http.Handler
+	http    http.Server
+	tls     *tls.Config
+	net     net.Listener
+	open_   atomic.Int64
+}
+
+func (s *Server) newListener(l Listener) (*listener, error) {
+	core := s.shared
+	core.Proxies = endpoint.NewProxies(l.TrustedProxies)
+	core.Gate = endpoint.NewGate(l.MaxNewSessions, s.opts.MaxLoginFailures)
+	core.Limits.RequestTimeout = l.RequestBodyTimeout
+	bound := &listener{Listener: l, core: &core}
+	if l.CertificateFile != "" || l.PrivateKeyFile != "" {
+		cert, err := tls.LoadX509KeyPair(l.CertificateFile, l.PrivateKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("certificate: %w", err)
+		}
+		bound.tls = &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
+	}
+	bound.handler = bound.limited(s.routes(bound))
+	errorLog := s.opts.Log("Endpoint.HTTP")
+	bound.http = http.Server{
+		Handler:           bound.handler,
+		ReadHeaderTimeout: l.ReadHeaderTimeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          log.New(&errorLog, "", 0),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if counted(c).surplus {
+				ctx = context.WithValue(ctx, surplusKey{}, true)
+			}
+			return ctx
+		},
+	}
+	return bound, nil
+}
+
+// open opens the address.
+func (l *listener) open() error {
+	if l.net = l.Net; l.net != nil {
+		return nil
+	}
+	n, err := net.Listen("tcp", l.Addr)
+	if err != nil {
+		return err
+	}
+	l.net = n
+	return nil
+}
+
+// wrap puts around n what the listener is to do with its connections.
+func (l *listener) wrap(n net.Listener) net.Listener {
+	n = &countingListener{n, l}
+	if l.ProxyProtocol {
+		n = &proxyproto.Listener{
+			Listener:          n,
+			ReadHeaderTimeout: l.ReadHeaderTimeout,
+			ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
+				if l.core.Proxies.Trusts(o.Upstream.String()) {
+					return proxyproto.REQUIRE, nil
+				}
+				return proxyproto.SKIP, nil
+			},
+		}
+	}
+	if l.tls != nil {
+		n = tls.NewListener(n, l.tls)
+	}
+	return n
+}
+
+func (l *listener) serve() {
+	if err := l.http.Serve(l.wrap(l.net)); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+		l.core.Logger.Error().Err(err).Str("listener", l.ID).Msg("a listener has failed")
+	}
+}
+
+func (l *listener) stopAccepting() {
+	if l.net != nil {
+		l.net.Close() // what was accepted goes on
+	}
+}
+
+func (l *listener) close() { l.stopAccepting() }
+
+// shutdown waits for the requests under way, and cuts them off when ctx ends.
+func (l *listener) shutdown(ctx context.Context) error {
+	err := l.http.Shutdown(ctx)
+	if err != nil {
+		l.http.Close()
+	}
+	return err
+}
+
+// surplusKey marks the context of a connection above max-connections.
+type surplusKey struct{}
+
+// limited answers connections above the limit with its code and name, and closes them: a full server refuses, it does not grow slow.
+func (l *listener) limited(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Context().Value(surplusKey{}) != nil {
+			w.Header().Set("Connection", "close")
+			l.core.Refuse(w, r, &message.Error{Code: message.CodeLimitConnections, Value: l.MaxConnections})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// surplusRoom is how many connections above the limit are answered at a time; the rest are closed unanswered.
+const surplusRoom = 64
+
+// countingListener counts the open connections of a listener.
+type countingListener struct {
+	net.Listener
+	l *listener
+}
+
+func (c *countingListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := c.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		n := int(c.l.open_.Add(1))
+		if n > c.l.MaxConnections+surplusRoom {
+			c.l.open_.Add(-1)
+			conn.Close()
+			continue
+		}
+		return &countedConn{Conn: conn, l: c.l, surplus: n > c.l.MaxConnections}, nil
+	}
+}
+
+// Close closes the address; that it is closed already, at a shutdown, is no error.
+func (c *countingListener) Close() error {
+	if err := c.Listener.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// countedConn gives its place back when it is closed, also after a hijack.
+type countedConn struct {
+	net.Conn
+	l       *listener
+	surplus bool
+	once    sync.Once
+}
+
+func (c *countedConn) Close() error {
+	c.once.Do(func() { c.l.open_.Add(-1) })
+	return c.Conn.Close()
+}
+
+// ReadFrom lets net/http use sendfile for the page.
+func (c *countedConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
+
+// counted finds the countedConn under TLS and PROXY.
+func counted(c net.Conn) *countedConn {
+	for {
+		switch under := c.(type) {
+		case *countedConn:
+			return under
+		case *tls.Conn:
+			c = under.NetConn()
+		case *proxyproto.Conn:
+			c = under.Raw()
+		default:
+			return &countedConn{}
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"sluice/channel"
+	"sluice/channel/memengine"
+	"sluice/channel/message"
+	"sluice/endpoint"
+	"sluice/flexsession"
+	"sluice/heartbeat"
+)
+
+// Server is a running Sluice.
+type Server struct {
+	opts     Options
+	broker   *channel.MessageBroker
+	registry *flexsession.Registry
+	wheel    *heartbeat.Wheel
+	shared   endpoint.Core // what the Cores of all listeners have in common
+	metrics  *metrics
+	started  time.Time
+
+	listeners []*listener
+	run       context.Context // the engine and the wheel live as long
+	stop      context.CancelFunc
+	running   sync.WaitGroup
+	closing   chan struct{} // closed when Shutdown begins
+	once      sync.Once
+}
+
+// New makes a server. All mistakes in the options are reported together.
+func New(opts Options) (*Server, error) {
+	opts.defaults()
+	if opts.Engine == nil {
+		opts.Engine = memengine.New(memengine.Options{})
+	}
+	broker, err := channel.NewMessageBroker(channel.Options{
+		Destinations: opts.Destinations, Constraints: opts.Constraints, Engine: opts.Engine, Logger: opts.Log("Service.Message"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{opts: opts, broker: broker, started: time.Now(), closing: make(chan struct{})}
+	s.wheel = heartbeat.New(heartbeat.Options{})
+	s.metrics = newMetrics(s)
+
+	s.shared = endpoint.Core{
+		Broker:    broker,
+		Wheel:     s.wheel,
+		Passwords: opts.Passwords,
+		Cookies:   endpoint.NewCookies(),
+		Tickets:   endpoint.NewTickets(opts.MaxTickets),
+		Logger:    opts.Log("Endpoint.General"),
+		Stats:     s.metrics.stats(),
+		Open:      endpoint.NewTracker(),
+		Limits: endpoint.Limits{
+			ConfirmInterval: opts.ConfirmInterval,
+			Handshake:       opts.HandshakeTimeout,
+			MaxOpenRequests: opts.FlexClient.MaxOpenRequests,
+			MaxReplies:      opts.FlexClient.MaxWaitingBytes,
+			CookieName:      opts.CookieName,
+			CookieSecure:    opts.CookieSecure,
+		},
+	}
+	config := clientConfig(&opts)
+	s.shared.Config = func() []byte { return config }
+
+	registry := opts.FlexClient
+	registry.Wheel = s.wheel
+	registry.Forget = s.shared.Forget
+	registry.Listeners = append(registry.Listeners, s.metrics.listener(), logListener(opts.Log))
+	registry.Latency = s.metrics.latency
+	s.registry = flexsession.NewRegistry(registry)
+	s.shared.Registry = s.registry
+
+	if err := s.bind(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// bind prepares a listener for each of the options.
+func (s *Server) bind() error {
+	var problems []error
+	for _, l := range s.opts.Listeners {
+		bound, err := s.newListener(l)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("listener %q: %w", l.ID, err))
+			continue
+		}
+		s.listeners = append(s.listeners, bound)
+	}
+	return errors.Join(problems...)
+}
+
+// Start opens the listeners and begins to serve. After an error nothing is open.
+func (s *Server) Start() error {
+	for _, l := range s.listeners {
+		if err := l.open(); err != nil {
+			for _, l := range s.listeners {
+				l.close()
+			}
+			return err
+		}
+	}
+	s.Run()
+	for _, l := range s.listeners {
+		s.running.Go(l.serve)
+	}
+	return nil
+}
+
+// Run starts the engine and the wheel alone, for those who serve the handlers of a server themselves. Start calls it.
+func (s *Server) Run() {
+	s.run, s.stop = context.WithCancel(context.Background())
+	s.running.Go(func() { s.wheel.Run(s.run) })
+	s.running.Go(func() {
+		if err := s.broker.Run(s.run); err != nil && s.run.Err() == nil {
+			log := s.opts.Log("Service.Message")
+			log.Error().Err(err).Msg("the engine has stopped")
+		}
+	})
+}
+
+// Handler is what the listener of that id serves; nil when there is none.
+func (s *Server) Handler(id string) http.Handler {
+	for _, l := range s.listeners {
+		if l.ID == id {
+			return l.handler
+		}
+	}
+	return nil
+}
+
+// Addr is the address the listener of that id is open on; nil before Start, or when there is none.
+func (s *Server) Addr(id string) net.Addr {
+	for _, l := range s.listeners {
+		if l.ID == id && l.net != nil {
+			return l.net.Addr()
+		}
+	}
+	return nil
+}
+
+// Addrs are the addresses of all open listeners, by id.
+func (s *Server) Addrs() map[string]string {
+	addrs := make(map[string]string, len(s.listeners))
+	for _, l := range s.listeners {
+		if l.net != nil {
+			addrs[l.ID] = l.net.Addr().String()
+		}
+	}
+	return addrs
+}
+
+// Broker is the server's message broker, for programs that publish from inside.
+func (s *Server) Broker() *channel.MessageBroker { return s.broker }
+
+// Registry is the table of the server's sessions and clients.
+func (s *Server) Registry() *flexsession.Registry { return s.registry }
+
+// Shutdown ends the server in order: (1) it is not ready any more and refuses new clients, (2) the listeners close, (3) every client is told and its connections end, (4) what is under way has
+// until the end of ctx, (5) the engine and the wheel stop. It returns ctx's error when something had to be cut off. Further calls do nothing.
+func (s *Server) Shutdown(ctx context.Context) (err error) {
+	s.once.Do(func() {
+		cause := flexsession.Because(message.CodeServerShutdown)
+		close(s.closing)
+		s.registry.Refuse(cause)
+		for _, l := range s.listeners {
+			l.stopAccepting()
+		}
+		s.registry.Close(cause)
+		for _, l := range s.listeners {
+			err = errors.Join(err, l.shutdown(ctx))
+		}
+		err = errors.Join(err, s.shared.Open.Wait(ctx))
+		if s.stop != nil {
+			s.stop()
+		}
+		s.running.Wait()
+	})
+	return err
+}
+
+// ready says whether the server takes new clients.
+func (s *Server) ready() bool {
+	select {
+	case <-s.closing:
+		return false
+	default:
+		return s.run != nil
+	}
+}

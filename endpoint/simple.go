@@ -1,0 +1,139 @@
+package endpoint
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"sluice/channel"
+	"sluice/channel/message"
+	"sluice/flexsession"
+)
+
+// MountPublish adds the plain POST of a message to a destination and a subtopic, for curl and scripts (docs/protocol.md section 8).
+func MountPublish(r chi.Router, core *Core, def *channel.ChannelDefinition) {
+	publish := func(w http.ResponseWriter, r *http.Request) {
+		line, err := core.publish(w, r, def)
+		if err != nil {
+			core.Refuse(w, r, err)
+			return
+		}
+		answer(w, http.StatusOK, line)
+	}
+	r.Post("/{destination}", publish)
+	r.Post("/{destination}/{subtopic}", publish)
+}
+
+// Target is the destination and the subtopic that r's path names; "" for none.
+func Target(core *Core, r *http.Request) (*channel.Destination, string, *message.Error) {
+	id := chi.URLParam(r, "destination")
+	d := core.Broker.Destination(id)
+	if d == nil {
+		return nil, "", message.Errorf(message.CodeUnknownDestination, "%q", bounded(id, 255))
+	}
+	return d, chi.URLParam(r, "subtopic"), nil
+}
+
+// User is who sends a plain request: by a ticket, by Authorization: Basic, or by the login record of its cookie. Nobody is nil.
+func (k *Core) User(r *http.Request, record *flexsession.Record) (*channel.Principal, *message.Error) {
+	if id := r.URL.Query().Get("ticket"); id != "" {
+		p, ok := k.Tickets.Use(id)
+		if !ok {
+			return nil, &message.Error{Code: message.CodeBadTicket}
+		}
+		return p, nil
+	}
+	if user, password, ok := r.BasicAuth(); ok {
+		return k.Verify(k.PeerOf(r).RemoteAddr, user, password)
+	}
+	if record == nil {
+		return nil, nil
+	}
+	return record.Principal(), nil
+}
+
+// publish sends the body of r as a message. No client is made for it.
+func (k *Core) publish(w http.ResponseWriter, r *http.Request, def *channel.ChannelDefinition) ([]byte, *message.Error) {
+	peer := k.PeerOf(r)
+	if !k.Gate.NewSession(peer.RemoteAddr) {
+		return nil, &message.Error{Code: message.CodeLimitNewSessions, Value: k.Gate.MaxSessions}
+	}
+	d, subtopic, err := Target(k, r)
+	if err != nil {
+		return nil, err
+	}
+	user, err := k.User(r, k.CookieRecord(r))
+	if err != nil {
+		return nil, err
+	}
+	if err := k.Broker.Allow(def.Constraint, user); err != nil {
+		return nil, err
+	}
+	if err := d.AllowSend(def, user); err != nil {
+		return nil, err
+	}
+	var subtopics []string
+	if subtopic != "" {
+		subtopics = []string{subtopic}
+	}
+	if err := d.CheckSend(subtopics); err != nil {
+		return nil, err
+	}
+	body, err := k.body(w, r, def)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > def.MaxMessageSize {
+		return nil, &message.Error{Code: message.CodeMessageTooBig, Value: def.MaxMessageSize}
+	}
+	m, err := message.New(d.Definition().ID, subtopics, json.RawMessage(body), nil, flexsession.NewID(), time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if err := k.PublishOne(m); err != nil {
+		return nil, err
+	}
+	return message.AppendAcknowledge(nil, message.Acknowledge{CorrelationID: m.ID, Destination: m.Destination}), nil
+}
+
+// PublishOne hands m to the broker and waits until it has its place in the order.
+func (k *Core) PublishOne(m *message.Message) *message.Error {
+	done := make(chan *message.Error, 1)
+	k.Broker.Publish([]*message.Message{m}, func(_ int, err *message.Error) { done <- err })
+	err := <-done
+	if err == nil {
+		k.Stats.MessagesIn.Add(1)
+	}
+	return err
+}
+
+// Guest makes the simple client behind a plain GET, and its session.
+func (k *Core) Guest(w http.ResponseWriter, r *http.Request, def *channel.ChannelDefinition) (*flexsession.FlexClient, flexsession.Session, *message.Error) {
+	peer := k.PeerOf(r)
+	if !k.Gate.NewSession(peer.RemoteAddr) {
+		return nil, nil, &message.Error{Code: message.CodeLimitNewSessions, Value: k.Gate.MaxSessions}
+	}
+	record := k.CookieRecord(r)
+	user, err := k.User(r, record)
+	if err != nil {
+		return nil, nil, err
+	}
+	guest := record == nil || record.Principal() != user
+	if guest {
+		record = k.Registry.NewGuestRecord(def)
+	}
+	c, _, err := k.Registry.NewClient(record, true)
+	if err == nil && guest && user != nil {
+		err = c.Login(user, false)
+	}
+	if err != nil {
+		if guest {
+			record.End(flexsession.Because(err.Code))
+		}
+		return nil, nil, err
+	}
+	_, limit := UserAgentOf(def, peer.UserAgent)
+	return c, record.Session(def, peer, limit), nil
+}

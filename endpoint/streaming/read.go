@@ -1,0 +1,85 @@
+package streaming
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+
+	"sluice/channel/message"
+	"sluice/endpoint"
+	"sluice/flexsession"
+)
+
+// read serves a plain GET of a destination and a subtopic: curl gets lines, EventSource events. The reader is a client of its own that ends with the request.
+func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) {
+	c, session, err := e.reader(w, r)
+	if err != nil {
+		e.core.Refuse(w, r, err)
+		return
+	}
+	leave, err := e.place(session)
+	if err == nil {
+		defer leave()
+		err = e.subscribe(c, r)
+	}
+	if err != nil {
+		c.End(flexsession.Because(message.CodeClientDisconnect))
+		e.core.Refuse(w, r, err)
+		return
+	}
+	held := e.core.Hold(w, e.def, session, true)
+	held.Attach(c, 1, 0, nil)
+	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		e.head(w, "text/event-stream; charset=utf-8", session.Peer())
+		e.ended(held.Stream(r, []byte(": open\n\n"), events, []byte(":\n\n")))
+		return
+	}
+	padding := e.head(w, contentLines, session.Peer())
+	e.ended(held.Stream(r, padding, nil, []byte{0}))
+}
+
+// reader makes the client behind a GET: as the user of a ticket, of Authorization: Basic, or of the cookie.
+func (e *Endpoint) reader(w http.ResponseWriter, r *http.Request) (*flexsession.FlexClient, *flexsession.StreamingSession, *message.Error) {
+	c, s, err := e.core.Guest(w, r, e.def)
+	if err != nil {
+		return nil, nil, err
+	}
+	session, ok := s.(*flexsession.StreamingSession)
+	if !ok {
+		c.End(flexsession.Because(message.CodeSessionTimeout))
+		return nil, nil, &message.Error{Code: message.CodeUnknownClient}
+	}
+	return c, session, nil
+}
+
+func (e *Endpoint) subscribe(c *flexsession.FlexClient, r *http.Request) *message.Error {
+	d, subtopic, err := endpoint.Target(e.core, r)
+	if err != nil {
+		return err
+	}
+	if err := e.core.Broker.Allow(e.def.Constraint, c.Principal()); err != nil {
+		return err
+	}
+	if err := d.AllowSubscribe(e.def, c.Principal()); err != nil {
+		return err
+	}
+	_, err = c.Subscribe(d, []string{subtopic}, "")
+	return err
+}
+
+// events turns lines into server-sent events (HTML Living Standard, section 9.2): data for a message, event disconnect for the last line, nothing for the rest.
+func events(dst, lines []byte) []byte {
+	for line := range bytes.Lines(lines) {
+		switch {
+		case bytes.HasPrefix(line, []byte(`{"type":"async"`)):
+		case bytes.HasPrefix(line, []byte(`{"type":"control","operation":"disconnect"`)):
+			dst = append(dst, "event: disconnect\n"...)
+		default:
+			continue
+		}
+		dst = append(dst, "data: "...)
+		dst = append(dst, line...)
+		dst = append(dst, '\n')
+	}
+	return dst
+}

@@ -1,0 +1,180 @@
+// Package streaming is the StreamingEndpoint: requests by POST, and an answer that does not end for what the client gets. So there are two connections, as in LCDS: the one
+// of the stream may end, by a failed heartbeat or a write that fails, and neither the session nor the client ends with it; the client opens another.
+package streaming
+
+import (
+	"net/http"
+	"sync"
+
+	"github.com/go-chi/chi/v5"
+
+	"sluice/channel"
+	"sluice/channel/message"
+	"sluice/endpoint"
+	"sluice/flexsession"
+)
+
+const contentLines = endpoint.ContentLines
+
+// Endpoint serves one streaming channel.
+type Endpoint struct {
+	core *endpoint.Core
+	def  *channel.ChannelDefinition
+
+	mu      sync.Mutex // guards the following
+	streams map[string]stream
+}
+
+// stream is an open stream that can be attached to or closed from another request of its client.
+type stream struct {
+	client *flexsession.FlexClient
+	held   *endpoint.Held
+}
+
+// Mount adds the endpoint's routes to r.
+func Mount(r chi.Router, core *endpoint.Core, def *channel.ChannelDefinition) {
+	e := &Endpoint{core: core, def: def, streams: make(map[string]stream)}
+	r.Route(def.Path, func(r chi.Router) {
+		r.Use(core.Guard(def))
+		r.Post("/", e.post)
+		endpoint.MountPublish(r, core, def)
+		r.Get("/{destination}", e.read)
+		r.Get("/{destination}/{subtopic}", e.read)
+	})
+}
+
+func (e *Endpoint) post(w http.ResponseWriter, r *http.Request) {
+	q := e.core.Read(w, r, e.def)
+	if q == nil {
+		return
+	}
+	q.OnAttach = func(req *message.Request, reply func([]byte)) { e.attach(q, req, reply) }
+	switch command := r.URL.Query().Get("command"); command {
+	case "":
+		q.Exchange()
+	case "open":
+		e.open(w, r, q)
+	case "close":
+		e.close(w, r, q)
+	default:
+		e.core.Refuse(w, r, message.Errorf(message.CodeBadRequest, "command: expected open or close"))
+	}
+}
+
+// open answers with a stream. With an attach line in the body it is attached at once; without one it waits for a POST of the line with its streamId.
+func (e *Endpoint) open(w http.ResponseWriter, r *http.Request, q *endpoint.Request) {
+	if q.Client == nil {
+		e.core.Refuse(w, r, &message.Error{Code: message.CodeNotConnected})
+		return
+	}
+	if len(q.Reqs) > 1 || len(q.Reqs) == 1 && (q.Errs[0] != nil || q.Reqs[0].Operation != "attach" || !q.Reqs[0].HasAttach) {
+		e.core.Refuse(w, r, message.Errorf(message.CodeBadRequest, "a stream is opened with one attach line, or none"))
+		return
+	}
+	session, _ := q.Session().(*flexsession.StreamingSession)
+	if session == nil {
+		e.core.Refuse(w, r, &message.Error{Code: message.CodeUnknownClient})
+		return
+	}
+	leave, err := e.place(session)
+	if err != nil {
+		e.core.Refuse(w, r, err)
+		return
+	}
+	defer leave()
+
+	held := e.core.Hold(w, e.def, session, false)
+	id := e.keep(stream{q.Client, held})
+	defer e.drop(id)
+	q.Client.Touch()
+	if len(q.Reqs) == 1 {
+		req := q.Reqs[0]
+		if req.HasGot {
+			q.Client.Got(req.Got)
+		}
+		cookie := q.CookieCame()
+		if line, ok := held.Attach(q.Client, req.Attach, req.Have, &cookie); !ok {
+			held.Close(line, flexsession.Because(message.CodeDisplaced))
+		}
+	}
+	head := e.head(w, contentLines, q.Peer)
+	head = message.AppendOpen(head, message.Open{StreamID: id})
+	e.ended(held.Stream(r, head, nil, []byte{0}))
+}
+
+// place takes a place at the endpoint and in the session for one more stream.
+func (e *Endpoint) place(s *flexsession.StreamingSession) (leave func(), err *message.Error) {
+	if limit, ok := s.Open(); !ok {
+		return nil, &message.Error{Code: message.CodeLimitSessionConnections, Value: limit}
+	}
+	if !e.core.Open.Enter(e.def.ID, e.def.MaxStreamingClients) {
+		s.Close()
+		return nil, &message.Error{Code: message.CodeLimitStreams, Value: e.def.MaxStreamingClients}
+	}
+	e.core.Stats.Opened(e.def.ID)
+	return func() {
+		e.core.Open.Leave(e.def.ID)
+		s.Close()
+	}, nil
+}
+
+func (e *Endpoint) ended(cause flexsession.Cause) {
+	e.core.Stats.Ended(e.def.ID, cause)
+	e.core.Logger.Debug().Str("endpoint", e.def.ID).Stringer("cause", cause).Str("incident", cause.Incident).Msg("a stream has ended")
+}
+
+// head sends the header of a stream and returns the padding that some browsers want before they hand over what comes.
+func (e *Endpoint) head(w http.ResponseWriter, contentType string, p flexsession.Peer) []byte {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Accel-Buffering", "no") // nginx: do not hold it back
+	w.WriteHeader(http.StatusOK)
+	kickstart, _ := endpoint.UserAgentOf(e.def, p.UserAgent)
+	return make([]byte, kickstart)
+}
+
+// close ends a stream of the client. The client lives on.
+func (e *Endpoint) close(w http.ResponseWriter, r *http.Request, q *endpoint.Request) {
+	s, ok := e.find(r.URL.Query().Get("streamId"))
+	if !ok || s.client != q.Client {
+		e.core.Refuse(w, r, &message.Error{Code: message.CodeUnknownStream})
+		return
+	}
+	s.held.End(flexsession.Because(message.CodeStreamClosed))
+	w.Header().Set("Content-Type", contentLines)
+	w.Write(message.AppendAcknowledge(nil, message.Acknowledge{})) // the stream has ended, whether the client hears it or not
+}
+
+// attach serves an attach line that was POSTed for a stream which has proved itself.
+func (e *Endpoint) attach(q *endpoint.Request, req *message.Request, reply func([]byte)) {
+	s, ok := e.find(req.StreamID)
+	if !ok || s.client != q.Client {
+		reply(message.AppendError(nil, (&message.Error{Code: message.CodeUnknownStream}).To(req.MessageID)))
+		return
+	}
+	cookie := q.CookieCame()
+	line, _ := s.held.Attach(s.client, req.Attach, req.Have, &cookie)
+	reply(line)
+}
+
+func (e *Endpoint) keep(s stream) (id string) {
+	id = flexsession.NewID()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.streams[id] = s
+	return id
+}
+
+func (e *Endpoint) drop(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.streams, id)
+}
+
+func (e *Endpoint) find(id string) (stream, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s, ok := e.streams[id]
+	return s, ok
+}

@@ -1,0 +1,295 @@
+package websocket
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"sluice/channel"
+	"sluice/channel/message"
+	"sluice/endpoint"
+	"sluice/flexsession"
+	"sluice/heartbeat"
+)
+
+// goodbye is how long a closing socket may take to say goodbye as well.
+const goodbye = 2 * time.Second
+
+// conn is one socket. Its reader goroutine lives as long as it does; its writer only while there is something to write (write.go).
+type conn struct {
+	e       *Endpoint
+	ws      *websocket.Conn
+	net     net.Conn
+	reader  *bufio.Reader // what ws reads from
+	session *flexsession.WebSocketSession
+	pulse   endpoint.Pulse
+	timer   heartbeat.Timer // first for the connect, later for the rest of a frame
+	bye     heartbeat.Timer // for the goodbye
+	x       endpoint.Exchange
+
+	mu        sync.Mutex // guards the following
+	client    *flexsession.FlexClient
+	out       *[]byte // replies to be written before anything else
+	control   []byte  // control frames to be written
+	working   bool    // a batch of input is being worked on: its replies wait for its end
+	attaching bool    // take nothing: the answer to the attach is on its way
+	writing   bool    // the writer goroutine runs
+	again     bool    // … and is to look once more
+	closing   []byte  // the disconnect line and the close frame are to be the last; not nil once that is so
+	closed    bool    // they were written
+	peerGone  bool    // the peer has closed: nothing comes any more
+	cause     flexsession.Cause
+}
+
+func newConn(e *Endpoint, ws *websocket.Conn, h *hijacker) *conn {
+	c := &conn{e: e, ws: ws, net: h.conn, reader: h.reader}
+	ws.SetReadLimit(int64(e.def.MaxRequestSize))
+	ws.SetPingHandler(func(data string) error { c.sendControl(opPong, data); return nil })
+	ws.SetPongHandler(func(string) error { return nil })
+	ws.SetCloseHandler(func(int, string) error { return nil })
+	return c
+}
+
+func (c *conn) start() {
+	c.x = endpoint.Exchange{Core: c.e.core, Def: c.e.def, Peer: c.session.Peer(), Carrier: c}
+	c.e.core.Wheel.Schedule(&c.timer, c.e.core.Limits.Handshake, func() { c.End(flexsession.Because(message.CodeHandshakeTimeout)) })
+	c.pulse.Start(c.e.core.Wheel, c.e.def.ServerHeartbeat, c.e.def.WriteTimeout, c.beat, c.stuck)
+	go c.read()
+}
+
+// read is the reader goroutine. Everything about the socket ends before it does.
+func (c *conn) read() {
+	c.finish(c.frames())
+	io.Copy(io.Discard, c.net) // until the peer has read the goodbye and closes, or its time is over
+	c.e.core.Wheel.Stop(&c.timer)
+	c.e.core.Wheel.Stop(&c.bye)
+	c.pulse.Stop()
+	c.net.Close()
+	c.e.core.Open.Leave(c.e.def.ID)
+}
+
+// frames reads until the socket ends, and says why it did. A fault in one connection ends that connection only.
+func (c *conn) frames() (cause flexsession.Cause) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.e.core.Logger.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("a connection failed")
+			cause = flexsession.Because(message.CodeInternalError)
+		}
+	}()
+	buf := buffers.Get().(*[]byte)
+	defer func() { giveBack(buf) }()
+	data := (*buf)[:0]
+	for {
+		kind, r, err := c.ws.NextReader()
+		if err != nil {
+			return c.readFailed(err)
+		}
+		if kind != websocket.TextMessage {
+			return c.fatal(message.CodeProtocolError, "a binary frame")
+		}
+		slow := !wholeFrame(c.reader)
+		if slow {
+			c.patience()
+		}
+		if data, err = appendAll(data, r); err != nil {
+			return c.readFailed(err)
+		}
+		if slow {
+			c.calm()
+		}
+		if len(data) < batchBytes && wholeFrame(c.reader) {
+			data = append(data, '\n') // what has arrived already is worked on together, and published as one batch
+			continue
+		}
+		c.work(data)
+		*buf, data = data[:0], data[:0]
+	}
+}
+
+// batchBytes bounds how much input is gathered before it is worked on.
+const batchBytes = 64 << 10
+
+// appendAll appends what r yields to data.
+func appendAll(data []byte, r io.Reader) ([]byte, error) {
+	for {
+		if len(data) == cap(data) {
+			data = append(data, 0)[:len(data)]
+		}
+		n, err := r.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		if err == io.EOF {
+			return data, nil
+		}
+		if err != nil {
+			return data, err
+		}
+	}
+}
+
+func (c *conn) work(data []byte) {
+	var reqs []*message.Request
+	var errs []*message.Error
+	limits := c.e.core.DecodeLimits(c.e.def)
+	for line := range message.Lines(data) {
+		req, err := message.Decode(line, limits)
+		reqs, errs = append(reqs, req), append(errs, err)
+	}
+	c.mu.Lock()
+	if c.closing != nil { // it has been told that it is over
+		c.mu.Unlock()
+		return
+	}
+	c.working = true
+	c.mu.Unlock()
+	if r := c.session.Record(); r != nil {
+		r.Touch()
+	}
+	c.x.Work(reqs, errs)
+	c.mu.Lock()
+	c.working = false
+	c.mu.Unlock()
+	c.Wake()
+}
+
+// patience gives the rest of a frame its time; calm ends that. Until a client is bound the time for the connect goes on instead.
+func (c *conn) patience() {
+	if c.bound() != nil {
+		c.e.core.Wheel.Schedule(&c.timer, c.e.core.Limits.RequestTimeout, func() {
+			c.End(flexsession.Cause{Code: message.CodeRequestTimeout, Value: c.e.core.Limits.RequestTimeout.Milliseconds()})
+		})
+	}
+}
+
+func (c *conn) calm() {
+	if c.bound() != nil {
+		c.e.core.Wheel.Stop(&c.timer)
+	}
+}
+
+func (c *conn) bound() *flexsession.FlexClient {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.client
+}
+
+// readFailed puts gorilla's error into our words. When this side has begun to close, its own cause stands.
+func (c *conn) readFailed(err error) flexsession.Cause {
+	var closed *websocket.CloseError
+	goodbye := errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure
+	c.mu.Lock()
+	cause, ours, said := c.cause, c.closing != nil, c.closed
+	c.peerGone = c.peerGone || goodbye
+	c.mu.Unlock()
+	switch {
+	case ours:
+		if goodbye && said {
+			c.net.Close()
+		}
+		return cause
+	case goodbye:
+		return flexsession.Because(message.CodeConnectionClosed)
+	case errors.Is(err, websocket.ErrReadLimit):
+		return c.fatal(message.CodeMessageTooLarge, "")
+	case closed == nil && strings.HasPrefix(err.Error(), "websocket: "):
+		return c.fatal(message.CodeProtocolError, strings.TrimPrefix(err.Error(), "websocket: "))
+	}
+	c.net.Close()
+	return flexsession.Because(message.CodeConnectionLost)
+}
+
+// fatal ends the socket for a fault of the peer's. What still comes in is not read: gorilla has given up on it.
+func (c *conn) fatal(code message.Code, detail string) flexsession.Cause {
+	cause := flexsession.Cause{Code: code, Detail: detail}
+	if code == message.CodeMessageTooLarge {
+		cause.Value = c.e.def.MaxRequestSize
+	}
+	c.End(cause)
+	return cause
+}
+
+// finish takes the socket out of everything. The goodbye that is still to be written has its time.
+func (c *conn) finish(cause flexsession.Cause) {
+	c.End(cause) // says goodbye, unless that was done already
+	c.mu.Lock()
+	cause = c.cause
+	c.mu.Unlock()
+	if client := c.bound(); client != nil {
+		client.Detach(c, cause)
+	}
+	c.session.Invalidate(cause)
+	c.e.core.Stats.Ended(c.e.def.ID, cause)
+	c.e.core.Logger.Debug().Str("endpoint", c.e.def.ID).Str("session", c.session.ID()).Stringer("cause", cause).Str("incident", cause.Incident).Msg("a socket has ended")
+}
+
+// Kind implements Transport.
+func (c *conn) Kind() channel.Kind { return channel.WebSocket }
+
+// Endpoint implements Transport.
+func (c *conn) Endpoint() string { return c.e.def.ID }
+
+// Session implements Transport.
+func (c *conn) Session() flexsession.Session { return c.session }
+
+// SurvivedByClient implements Transport: a client ends with its WebSocket.
+func (c *conn) SurvivedByClient() bool { return false }
+
+// Reply implements endpoint.Carrier.
+func (c *conn) Reply(_ int, line []byte) { c.reply(line) }
+
+// Connected implements endpoint.Carrier.
+func (c *conn) Connected(client *flexsession.FlexClient) { c.bind(client) }
+
+func (c *conn) bind(client *flexsession.FlexClient) {
+	c.mu.Lock()
+	c.client = client
+	c.mu.Unlock()
+	c.x.Client = client
+	c.e.core.Wheel.Stop(&c.timer)
+}
+
+// Record implements endpoint.Carrier: the login record of the cookie that came with the upgrade.
+func (c *conn) Record() (*flexsession.Record, *message.Error) { return c.session.Record(), nil }
+
+// Renewed implements endpoint.Carrier. A socket cannot set a cookie; the stored user is gone all the same.
+func (c *conn) Renewed(*flexsession.Record) {}
+
+// Attach implements endpoint.Carrier: of the client that connected here, or of one that comes from another connection with its secret.
+func (c *conn) Attach(req *message.Request, reply func([]byte)) {
+	client := c.bound()
+	switch {
+	case !req.HasAttach || req.Attach == 0:
+		reply(message.AppendError(nil, message.Errorf(message.CodeBadField, "attach: expected a number above 0").To(req.MessageID)))
+		return
+	case client == nil || req.DSId != "" && req.DSId != client.ID():
+		if client != nil {
+			reply(message.AppendError(nil, (&message.Error{Code: message.CodeAlreadyConnected}).To(req.MessageID)))
+			return
+		}
+		known, ended := c.e.core.Registry.Client(req.DSId, req.Secret)
+		if known == nil {
+			reply(endpoint.GoneLine(ended))
+			return
+		}
+		client = known
+		if req.HasGot {
+			client.Got(req.Got)
+		}
+		c.bind(client)
+	}
+	c.mu.Lock()
+	c.attaching = true
+	c.mu.Unlock()
+	line, _ := endpoint.AttachLine(client, c, req.Attach, req.Have, nil)
+	reply(line)
+	c.mu.Lock()
+	c.attaching = false
+	c.mu.Unlock()
+	c.Wake()
+}

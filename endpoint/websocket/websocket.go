@@ -1,0 +1,104 @@
+// Package websocket is the WebSocketEndpoint: one socket for both directions, in the place of LCDS's RTMP. The FlexSession of a socket dies with it, whatever the reason, and so does
+// the client that is attached there.
+//
+// gorilla/websocket does the handshake and the reading. What is written we frame ourselves: a connection has one writer at a time, a goroutine that exists only while there is
+// something to write, and it puts everything that waits into one frame. gorilla's own control frames (its answers to pings and to errors) are not sent; ours
+// are, by the same writer, so that nothing stands in the middle of a frame.
+package websocket
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+	"sync"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/gorilla/websocket"
+
+	"sluice/channel"
+	"sluice/channel/message"
+	"sluice/endpoint"
+	"sluice/flexsession"
+)
+
+// Subprotocol is the one the endpoint speaks, for clients that ask for one (RFC 6455 section 1.9).
+const Subprotocol = "sluice"
+
+// readBuffer is the buffer of one connection. Every idle connection holds one.
+const readBuffer = 1024
+
+// Endpoint serves one WebSocket channel.
+type Endpoint struct {
+	core     *endpoint.Core
+	def      *channel.ChannelDefinition
+	upgrader websocket.Upgrader
+}
+
+// Mount adds the endpoint's route to r.
+func Mount(r chi.Router, core *endpoint.Core, def *channel.ChannelDefinition) {
+	e := &Endpoint{core: core, def: def}
+	e.upgrader = websocket.Upgrader{
+		Subprotocols:    []string{Subprotocol},
+		WriteBufferPool: &sync.Pool{},                             // gorilla writes no messages, so no connection needs a buffer for them
+		CheckOrigin:     func(*http.Request) bool { return true }, // Guard has
+		Error: func(w http.ResponseWriter, r *http.Request, status int, reason error) {
+			core.Refuse(w, r, message.Errorf(message.CodeBadRequest, "%v", reason))
+		},
+	}
+	r.With(core.Guard(def)).Get(def.Path, e.upgrade)
+}
+
+// upgrade makes a socket of the request and returns; net/http's buffers go with it.
+func (e *Endpoint) upgrade(w http.ResponseWriter, r *http.Request) {
+	if !e.core.Open.Enter(e.def.ID, e.def.MaxConnections) {
+		e.core.Refuse(w, r, &message.Error{Code: message.CodeLimitConnections, Value: e.def.MaxConnections})
+		return
+	}
+	hijack := &hijacker{ResponseWriter: w}
+	ws, err := e.upgrader.Upgrade(hijack, r, nil)
+	if err != nil {
+		e.core.Open.Leave(e.def.ID)
+		return // answered, or nobody is there to be answered
+	}
+	c := newConn(e, ws, hijack)
+	c.session = e.core.Registry.NewWebSocketSession(e.def, e.core.PeerOf(r), c, e.core.CookieRecord(r))
+	e.core.Stats.Opened(e.def.ID)
+	c.start()
+}
+
+// hijacker gives gorilla a small reader that we can look into, and a connection on which only its handshake is written.
+type hijacker struct {
+	http.ResponseWriter
+	conn   net.Conn
+	reader *bufio.Reader
+}
+
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	if rw.Reader.Buffered() > 0 { // RFC 6455 section 4.1: a client waits for the handshake
+		conn.Close()
+		return nil, nil, net.ErrClosed
+	}
+	h.conn = conn
+	h.reader = bufio.NewReaderSize(conn, readBuffer)
+	return &handshakeOnly{Conn: conn}, bufio.NewReadWriter(h.reader, rw.Writer), nil
+}
+
+// handshakeOnly passes the first write, the 101, and drops gorilla's later ones.
+type handshakeOnly struct {
+	net.Conn
+	done bool
+}
+
+func (c *handshakeOnly) Write(b []byte) (int, error) {
+	if c.done {
+		return len(b), nil
+	}
+	c.done = true
+	return c.Conn.Write(b)
+}
+
+var _ flexsession.Transport = (*conn)(nil)

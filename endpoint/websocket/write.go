@@ -1,0 +1,233 @@
+package websocket
+
+import (
+	"runtime/debug"
+	"sync"
+
+	"sluice/channel/message"
+	"sluice/endpoint"
+	"sluice/flexsession"
+)
+
+// maxWrite is how much is gathered into one frame; one line alone may be longer.
+const maxWrite = 64 << 10
+
+// buffers are for writing; the large ones are not kept.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
+
+func giveBack(b *[]byte) {
+	if cap(*b) <= 2*maxWrite {
+		*b = (*b)[:0]
+		buffers.Put(b)
+	}
+}
+
+// Wake implements Transport: the writer runs until there is nothing left.
+func (c *conn) Wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wakeLocked()
+}
+
+func (c *conn) wakeLocked() {
+	if c.closed {
+		return
+	}
+	c.again = true
+	if !c.writing {
+		c.writing = true
+		go c.write()
+	}
+}
+
+// reply takes a line that goes before all others. A peer that asks and does not read is a slow consumer.
+func (c *conn) reply(line []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing != nil {
+		return
+	}
+	if c.out != nil && len(*c.out)+len(line) > c.e.core.Limits.MaxReplies {
+		c.endLocked(flexsession.Cause{Code: message.CodeSlowConsumer, Detail: "Its replies were left unread."})
+		return
+	}
+	c.appendOut(line)
+	if !c.working {
+		c.wakeLocked()
+	}
+}
+
+// maxControl bounds the control frames that wait: a peer that pings and does not read.
+const maxControl = 4096
+
+func (c *conn) sendControl(op byte, payload string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing != nil || len(c.control) > maxControl {
+		return // RFC 6455 section 5.5.3: a later pong answers the earlier pings as well
+	}
+	c.control = appendControl(c.control, op, payload)
+	c.wakeLocked()
+}
+
+// beat runs when nothing was written for server-to-client-heartbeat-millis.
+func (c *conn) beat() { c.sendControl(opPing, "") }
+
+// stuck runs when the socket has taken nothing for write-timeout-millis.
+func (c *conn) stuck() {
+	c.mu.Lock()
+	if c.cause.Code == 0 {
+		c.cause = flexsession.Because(message.CodeWriteTimeout).WithIncident()
+	}
+	c.closing = []byte{}
+	c.mu.Unlock()
+	c.net.Close()
+}
+
+// Displace implements Transport: the socket says so and closes.
+func (c *conn) Displace(attach uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing == nil {
+		c.appendOut(message.AppendDisplaced(nil, message.Displaced{Attach: attach}))
+		c.endLocked(flexsession.Because(message.CodeDisplaced))
+	}
+}
+
+// End implements Transport and flexsession.Socket: what was to be said before is said, then why it ends, then the close frame.
+func (c *conn) End(cause flexsession.Cause) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endLocked(cause)
+}
+
+func (c *conn) appendOut(line []byte) {
+	if c.out == nil {
+		c.out = buffers.Get().(*[]byte)
+	}
+	*c.out = append(*c.out, line...)
+}
+
+func (c *conn) endLocked(cause flexsession.Cause) {
+	if c.closing != nil {
+		return
+	}
+	c.cause = cause.WithIncident()
+	code := int(cause.Code)
+	if cause.Code == message.CodeClientDisconnect || cause.Code == message.CodeConnectionClosed {
+		code = 1000 // RFC 6455 section 7.4.1: normal closure
+	}
+	if cause.Code != message.CodeConnectionClosed {
+		c.appendOut(endpoint.DisconnectLine(c.cause))
+	}
+	c.closing = appendClose(nil, code, cause.Code.Info().Name)
+	c.e.core.Wheel.Schedule(&c.bye, goodbye, func() { c.net.Close() })
+	c.wakeLocked()
+}
+
+// write is the writer goroutine. There is one at a time.
+func (c *conn) write() {
+	defer func() {
+		if p := recover(); p != nil {
+			c.e.core.Logger.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("a connection failed while writing")
+			c.net.Close()
+		}
+	}()
+	buf := buffers.Get().(*[]byte)
+	defer giveBack(buf)
+	for {
+		b, last, stop := c.gather((*buf)[:0])
+		if stop {
+			return
+		}
+		*buf = b[:0]
+		if err := c.send(b); err != nil {
+			c.writeFailed()
+			return
+		}
+		if last {
+			c.said()
+			return
+		}
+	}
+}
+
+// gather puts what is to be written next into b: control frames, then one text frame with the replies and what the client's outbox has, at the end the close frame. stop: there is nothing, and the
+// writer has ended.
+func (c *conn) gather(b []byte) (_ []byte, last, stop bool) {
+	c.mu.Lock()
+	if !c.again {
+		c.writing = false
+		c.mu.Unlock()
+		return b, false, true
+	}
+	c.again = false
+	control, out, closing := c.control, c.out, c.closing
+	c.control, c.out = nil, nil
+	client := c.client
+	if c.attaching || closing != nil {
+		client = nil
+	}
+	c.mu.Unlock()
+
+	b = append(b, control...)
+	start := len(b)
+	b = append(b, make([]byte, headerRoom)...)
+	if out != nil {
+		b = append(b, *out...)
+		giveBack(out)
+	}
+	if client != nil {
+		var more bool
+		b, more = client.Take(c, b, start+headerRoom+maxWrite)
+		if more {
+			c.mu.Lock()
+			c.again = true
+			c.mu.Unlock()
+		}
+	}
+	if len(b) > start+headerRoom {
+		framed := frame(opText, b[start:])
+		b = append(b[:start], framed...)
+	} else {
+		b = b[:start]
+	}
+	return append(b, closing...), closing != nil, false
+}
+
+// send writes b in pieces that the pulse can watch.
+func (c *conn) send(b []byte) error {
+	for len(b) > 0 {
+		n := min(len(b), maxWrite)
+		c.pulse.Begin()
+		_, err := c.net.Write(b[:n])
+		c.pulse.End()
+		if err != nil {
+			return err
+		}
+		c.e.core.Stats.Wrote(n)
+		b = b[n:]
+	}
+	return nil
+}
+
+func (c *conn) writeFailed() {
+	c.mu.Lock()
+	if c.closing == nil {
+		c.cause, c.closing = flexsession.Because(message.CodeConnectionLost), []byte{}
+	}
+	c.writing, c.closed = false, true
+	c.mu.Unlock()
+	c.net.Close() // the reader finds out, and finishes
+}
+
+// said runs when the close frame is out. A peer that has not said goodbye has a little time for it: to close at once would throw away what it has not read (RFC 9293 section 3.10.4: a reset).
+func (c *conn) said() {
+	c.mu.Lock()
+	c.writing, c.closed = false, true
+	gone := c.peerGone
+	c.mu.Unlock()
+	if gone {
+		c.net.Close()
+	}
+}
