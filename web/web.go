@@ -1,0 +1,94 @@
+package web
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"time"
+)
+
+//go:embed static
+var static embed.FS
+
+// policy keeps the page to its own files and its own server: no inline script or style, no foreign host, no framing.
+// Safari before version 16 does not count WebSockets as "self", hence ws: and wss:.
+const policy = "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+
+// types are the media types of what is embedded. The system's table is not asked: it differs from machine to machine.
+var types = map[string]string{
+	".html": "text/html; charset=utf-8",
+	".css":  "text/css; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".mjs":  "text/javascript; charset=utf-8",
+	".ts":   "text/plain; charset=utf-8",
+	".svg":  "image/svg+xml",
+}
+
+// file is one embedded file, ready to be served.
+type file struct {
+	content []byte
+	etag    string
+	media   string
+}
+
+// Handler serves the page at "/" and the built client beside it, to GET and HEAD alone. A browser asks each time whether a file has
+// changed (Cache-Control: no-cache, RFC 9111 section 5.2.2.4) and is told 304 by its ETag, so that after an update nobody runs an old
+// client. It reads nothing from disk, and may be used by any number of goroutines.
+func Handler() http.Handler {
+	files := load(static)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+			return
+		}
+		name := path.Clean("/" + r.URL.Path)
+		if name == "/" {
+			name = "/index.html"
+		}
+		f, ok := files[name]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", f.media)
+		h.Set("ETag", f.etag)
+		h.Set("Cache-Control", "no-cache")
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(f.content)) // If-None-Match, Range, HEAD
+	})
+}
+
+// load reads the embedded files, by the path they are served at. It cannot fail but by a mistake in this package.
+func load(from fs.FS) map[string]file {
+	files := make(map[string]file)
+	err := fs.WalkDir(from, "static", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := fs.ReadFile(from, name)
+		if err != nil {
+			return err
+		}
+		media, ok := types[path.Ext(name)]
+		if !ok {
+			return fmt.Errorf("%s: no media type is known for it", name)
+		}
+		sum := sha256.Sum256(content)
+		files[name[len("static"):]] = file{content: content, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`, media: media}
+		return nil
+	})
+	if err != nil {
+		panic("web: " + err.Error())
+	}
+	return files
+}
