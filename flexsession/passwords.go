@@ -52,7 +52,7 @@ type passwordEntry struct {
 //
 // Blank lines and those that begin with # mean nothing; space around a line or a role does not count. Only bcrypt is taken ($2a$, $2b$, $2y$;
 // "htpasswd -B" makes it), with a cost of 4 to 15. The file may have 4 MiB. The error names every line that is malformed or repeats a user, by
-// its number and, where it can be told, its user; it holds nothing of what stands behind the first colon.
+// its number and, where it can be told, its user; it quotes nothing of what stands behind the first colon but a cost.
 func LoadPasswords(path string) (*Passwords, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -15,8 +15,8 @@
 //
 // # What it promises
 //
-// All functions run on the goroutine of [Wheel.Run], one at a time, those that are due together in the order of their deadlines. They
-// must not block: hand work on. A function may schedule and stop any timer, its own too. No lock is held while one runs, and a panic
+// All functions run on the goroutine of [Wheel.Run], one at a time, those that are due together in the order of their deadlines (of an
+// Idle: the one for which the wheel last put it off). They must not block: hand work on. A function may schedule and stop any timer, its own too. No lock is held while one runs, and a panic
 // in one is reported and goes no further.
 //
 // Time is the monotonic clock: setting the machine's clock changes nothing. After a pause (a suspended machine, a stopped process) everything that
