@@ -72,10 +72,10 @@ func (b *MessageBroker) Destination(id string) *Destination { return b.byID[id] 
 // Destinations returns all destinations in the order of the configuration. The slice is the caller's.
 func (b *MessageBroker) Destinations() []*Destination { return slices.Clone(b.destinations) }
 
-// Publish hands messages to the engine. The caller has checked rights and subtopics ([Destination.AllowSend], [Destination.CheckSend]). done is called exactly once for
-// each message, i being its index, from any goroutine and perhaps after Publish has returned: with nil when the message has its place in the order, in the order of
-// the batch; else with the answer for the publisher, which for an unknown destination comes at once. done must not block. Publish may wait while too
-// much is under way, and must not be called from within Deliver or Flush.
+// Publish hands messages to the engine. The caller has checked rights and subtopics ([Destination.AllowSend], [Destination.CheckSend]). done is
+// called exactly once for each message, i being its index, from any goroutine and perhaps after Publish has returned: with nil when the message has
+// its place in the order, in the order of the batch; else with the answer for the publisher, which for an unknown destination comes at once. done
+// must not block. Publish may wait while too much is under way, and must not be called from within Deliver or Flush.
 func (b *MessageBroker) Publish(batch []*message.Message, done func(i int, err *message.Error)) {
 	known := 0 // from here on
 	for i, m := range batch {
@@ -112,8 +112,8 @@ func (b *MessageBroker) refusal(err error) *message.Error {
 	return &message.Error{Code: message.CodeInternal}
 }
 
-// Allow checks whether p satisfies the security constraint of that id; "" allows everyone, a nil p is nobody. The errors are login-required and access-denied.
-// An id that is not configured allows nobody.
+// Allow checks whether p satisfies the security constraint of that id; "" allows everyone, a nil p is nobody. The errors are login-required and
+// access-denied. An id that is not configured allows nobody.
 func (b *MessageBroker) Allow(constraintID string, p *Principal) *message.Error {
 	if constraintID == "" {
 		return nil

@@ -6,8 +6,8 @@ import (
 	"sluice/channel/message"
 )
 
-// delivery hands the engine's messages to the subscribers. It belongs to the goroutine that delivers, one at a time, and keeps its arrays from batch to batch: nothing is
-// allocated per subscriber.
+// delivery hands the engine's messages to the subscribers. It belongs to the goroutine that delivers, one at a time, and keeps its arrays from batch
+// to batch: nothing is allocated per subscriber.
 type delivery struct {
 	broker *MessageBroker
 	lists  []*list      // of the message under way
@@ -51,8 +51,8 @@ func (w *delivery) message(d *Destination, m *message.Message) {
 	clear(w.lists)
 }
 
-// walk delivers m, the destination's message of that number, to the members from next on. It returns where to go on: behind the last one, or behind one that panicked. That one's client is
-// in an unknown state, but the others must not suffer for it.
+// walk delivers m, the destination's message of that number, to the members from next on. It returns where to go on: behind the last one, or behind
+// one that panicked. That one's client is in an unknown state, but the others must not suffer for it.
 func (w *delivery) walk(members []*member, next int, m *message.Message, number uint64, delivered *uint64) (on int) {
 	defer func() {
 		if cause := recover(); cause != nil {

@@ -19,7 +19,8 @@ type Options struct {
 const (
 	defaultMaxPending = 65536
 
-	// maxBatch bounds what is delivered between two flushes: enough to fill a write of 64 KiB with small messages, and far below what a subscriber may leave waiting.
+	// maxBatch bounds what is delivered between two flushes: enough to fill a write of 64 KiB with small messages, and far below what a subscriber
+	// may leave waiting.
 	maxBatch = 256
 
 	// maxTurns is how many batches a publisher delivers before it hands over.
@@ -128,8 +129,9 @@ func (e *Engine) turn() {
 	e.drain(maxTurns)
 }
 
-// drain delivers until the log is empty or, where turns is not zero, until that many batches have been delivered and Run is to go on. The caller holds mu and is the
-// only one who delivers; mu is released while messages are delivered. Others append to the log meanwhile, which leaves the batch as it is.
+// drain delivers until the log is empty or, where turns is not zero, until that many batches have been delivered and Run is to go on. The caller
+// holds mu and is the only one who delivers; mu is released while messages are delivered. Others append to the log meanwhile, which leaves the batch
+// as it is.
 func (e *Engine) drain(turns int) {
 	for turn := 1; e.pending() > 0; turn++ {
 		batch := e.log[e.head:min(e.head+maxBatch, len(e.log)):len(e.log)]

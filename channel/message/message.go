@@ -26,9 +26,9 @@ func NewID() string { return rand.Text() }
 const asyncPrefix = `{"type":"async","timestamp":`
 
 // Message builds the line that all subscribers get, once. The publisher's members follow type and timestamp byte for byte and in their order, without
-// those of its connection (seq, have, got, attach, clientId, reliable, DSId, secret, streamId, operation), and its headers without DSId, DSSecret, DSEndpoint and
-// DSDstClientId. A timestamp above zero is kept, else it is now; newID makes the messageId where the publisher gave none.
-// The message keeps nothing of the line that was decoded, which must not have changed since.
+// those of its connection (seq, have, got, attach, clientId, reliable, DSId, secret, streamId, operation), and its headers without DSId, DSSecret,
+// DSEndpoint and DSDstClientId. A timestamp above zero is kept, else it is now; newID makes the messageId where the publisher gave none. The message
+// keeps nothing of the line that was decoded, which must not have changed since.
 func (r *Request) Message(now time.Time, newID func() string) *Message {
 	m := &Message{ID: r.MessageID, Destination: r.Destination, Subtopics: r.Headers.Subtopics, Published: now}
 	timestamp := r.Timestamp
