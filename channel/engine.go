@@ -29,9 +29,8 @@ type Engine interface {
 // the caller then owes it one Flush after the batch. Both are called from one goroutine at a time for one broker, and never with a lock of this
 // package held.
 //
-// A client with several subscriptions on one destination gets several calls for one message, one per subscription, with none for another message of
-// that destination in between: it can merge them by remembering the last message. Subscribers that are flushed together must be the same value, which
-// must be comparable.
+// A client with several subscriptions on one destination gets several calls for one message, one per subscription, with no other message of that
+// destination in between: it can merge them by remembering the last message.
 type Subscriber interface {
 	Deliver(m *message.Message, s *Subscription) (owed bool)
 	Flush()

@@ -59,7 +59,7 @@ func run(t *testing.T, engine channel.Engine) *runner {
 func (r *runner) untilTaken() {
 	r.t.Helper()
 	for deadline := time.Now().Add(patience); ; {
-		if r.publish(make1("first", 0)) == nil {
+		if r.publish(newMessage("first", 0)) == nil {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -142,14 +142,15 @@ func (r *runner) stop() []*message.Message {
 	return r.got
 }
 
-func make1(producer string, i int) *message.Message {
+// newMessage makes message i of a producer.
+func newMessage(producer string, i int) *message.Message {
 	id := fmt.Sprintf("%s/%d", producer, i)
 	return &message.Message{ID: id, Destination: "d", Line: []byte(fmt.Sprintf(`{"type":"async","timestamp":1,"messageId":%q,"destination":"d"}`+"\n", id))}
 }
 
 func testDelivers(t *testing.T, engine channel.Engine) {
 	r := run(t, engine)
-	sent := make1("p", 0)
+	sent := newMessage("p", 0)
 	sent.Subtopics = []string{"a", "b.c"}
 	if err := r.publish(sent); err != nil {
 		t.Fatal(err)
@@ -176,7 +177,7 @@ func testOrder(t *testing.T, engine channel.Engine) {
 				n := min(1+(i+p)%7, each-i)
 				batch := make([]*message.Message, n)
 				for k := range batch {
-					batch[k] = make1(name, i+k)
+					batch[k] = newMessage(name, i+k)
 				}
 				first := i
 				engine.Publish(batch, func(k int, _ channel.Position, err error) {
@@ -221,7 +222,7 @@ func checkOrder(t *testing.T, got []*message.Message) {
 
 func testBeforeRun(t *testing.T, engine channel.Engine) {
 	r := &runner{t: t, engine: engine}
-	if r.publish(make1("p", 0)) == nil {
+	if r.publish(newMessage("p", 0)) == nil {
 		t.Error("a message was taken before Run")
 	}
 	if got := run(t, engine).stop(); len(got) != 0 {
@@ -232,7 +233,7 @@ func testBeforeRun(t *testing.T, engine channel.Engine) {
 func testAfterEnd(t *testing.T, engine channel.Engine) {
 	r := run(t, engine)
 	r.stop()
-	if r.publish(make1("p", 0)) == nil {
+	if r.publish(newMessage("p", 0)) == nil {
 		t.Error("a message was taken after the end")
 	}
 	if len(r.got) != 0 {
@@ -250,7 +251,7 @@ func testEndUnderLoad(t *testing.T, engine channel.Engine) {
 			for i, refused := 0, false; !refused && i < 1_000_000; i++ {
 				result := make(chan error, 1)
 				dones.Add(1)
-				engine.Publish([]*message.Message{make1(fmt.Sprint(p), i)}, func(_ int, _ channel.Position, err error) {
+				engine.Publish([]*message.Message{newMessage(fmt.Sprint(p), i)}, func(_ int, _ channel.Position, err error) {
 					defer dones.Done() // a second call would panic
 					if err == nil {
 						taken.Add(1)
@@ -276,7 +277,7 @@ func testBatchIsTheCallers(t *testing.T, engine channel.Engine) {
 	r := run(t, engine)
 	batch := make([]*message.Message, 2)
 	for i := 0; i < messages; i += len(batch) {
-		batch[0], batch[1] = make1("0", i), make1("0", i+1)
+		batch[0], batch[1] = newMessage("0", i), newMessage("0", i+1)
 		engine.Publish(batch, func(int, channel.Position, error) {})
 		clear(batch)
 	}
@@ -287,7 +288,7 @@ func testBatchIsTheCallers(t *testing.T, engine channel.Engine) {
 func testEmptyBatch(t *testing.T, engine channel.Engine) {
 	r := run(t, engine)
 	engine.Publish(nil, func(int, channel.Position, error) { t.Error("done for nothing") })
-	if err := r.publish(make1("0", 0)); err != nil {
+	if err := r.publish(newMessage("0", 0)); err != nil {
 		t.Error(err)
 	}
 	r.waitFor(1)

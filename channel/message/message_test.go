@@ -54,6 +54,30 @@ func TestMessageLine(t *testing.T) {
 	}
 }
 
+// As many cuts as a line can have, with something to keep between any two of them.
+func TestMessageCutToPieces(t *testing.T) {
+	line, want := `{"type":"async","destination":"d","x":0`, `"destination":"d","x":0`
+	for f := fieldOperation; f < headerDSId; f++ {
+		if f != fieldDestination && f != fieldHeaders && f != fieldBody {
+			line += `,"` + fieldNames[f] + `":null,"x":1`
+			want += `,"x":1`
+		}
+	}
+	line, want = line+`,"headers":{"x":2`, want+`,"headers":{"x":2`
+	for f := headerDSId; f < fieldCount; f++ {
+		line += `,"` + fieldNames[f] + `":null,"x":3`
+		want += `,"x":3`
+	}
+	line, want = line+`},"body":4}`, want+`},"body":4}`
+	r, err := Decode([]byte(line), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(r.Message(now, made).Line); got != `{"type":"async","timestamp":1700000000000,"messageId":"made",`+want+"\n" {
+		t.Errorf("got  %swant %s", got, want)
+	}
+}
+
 // The line buffer is used again while the message waits in outboxes.
 func TestMessageKeepsNothingOfTheLine(t *testing.T) {
 	line := []byte(`{"type":"async","messageId":"m","destination":"d","headers":{"DSSubtopic":["a","b"]},"body":1}`)
