@@ -221,10 +221,11 @@ func (c *Client) attachLine(more string) string {
 func (c *Client) readStream(body io.Reader) {
 	r := bufio.NewReaderSize(body, 64<<10)
 	for {
-		line, err := r.ReadBytes('\n')
-		for i := 0; i < len(line) && line[i] == 0; i++ {
+		for b, err := r.Peek(1); err == nil && b[0] == 0; b, err = r.Peek(1) {
 			c.beat()
+			r.Discard(1)
 		}
+		line, err := r.ReadBytes('\n')
 		if line = bytes.TrimSpace(bytes.Trim(line, "\x00")); len(line) > 0 && err == nil {
 			c.arrived(line)
 		}
@@ -473,4 +474,41 @@ func (r *Rig) Fetch(method, path, body string, headers ...string) (int, []Line, 
 		lines = append(lines, line)
 	}
 	return resp.StatusCode, lines, resp.Header
+}
+
+// CloseWebSocket closes the socket in order.
+func (c *Client) CloseWebSocket() {
+	c.t.Helper()
+	if err := c.ws.Close(websocket.StatusNormalClosure, ""); err != nil {
+		c.t.Errorf("close: %v", err)
+	}
+}
+
+// DropStream ends the stream without a word.
+func (c *Client) DropStream() { c.body.Close() }
+
+// Adopt takes id and secret from the acknowledgement of a connect that the test has sent itself.
+func (c *Client) Adopt(connected Line) { c.t.Helper(); c.welcome(connected) }
+
+// PollLine is a poll.
+func (c *Client) PollLine(attach, have int) string {
+	return fmt.Sprintf(`{"type":"command","operation":"poll","messageId":"poll","attach":%d,"have":%d}`, attach, have)
+}
+
+// ReadLines reads lines until the end.
+func ReadLines(t testing.TB, r io.Reader) []Line {
+	t.Helper()
+	data, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []Line
+	for raw := range message.Lines(data) {
+		var line Line
+		if err := json.Unmarshal(raw, &line); err != nil {
+			t.Fatalf("not a line: %q", raw)
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
