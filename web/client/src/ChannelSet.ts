@@ -118,8 +118,8 @@ export class ChannelSet extends Emitter<Events> {
 			if (client === this.#client) this.#down(disconnectOf(4011), false);
 			done.resolve();
 		};
-		const settle = (reply: AcknowledgeMessage | Fault): void => (reply instanceof Fault ? done.reject(reply) : over());
-		client.ask({ line: { type: "command", operation: "logout", messageId: newId() }, settle, lost: done.resolve });
+		const line = { type: "command", operation: "logout", messageId: newId() } as const;
+		client.ask({ line, settle: (reply) => (reply instanceof Fault ? done.reject(reply) : over()), lost: done.resolve });
 		return done.promise;
 	}
 
@@ -190,21 +190,12 @@ export class ChannelSet extends Emitter<Events> {
 		const configs = [...this.#configs];
 		const last = configs.findIndex((config) => config.id === this.#last?.config.id);
 		if (this.#client && this.#attempt <= 1 && last > 0) configs.unshift(...configs.splice(last, 1));
-		this.#hunt = new Hunt(configs, this.#hunter(), this.#client, this.#options.staggerMillis ?? 700);
+		this.#hunt = new Hunt(configs, this.#service(), this.#client, this.#options.staggerMillis ?? 700);
 		this.#hunt.start();
 	}
 
-	#hunter(): Hunter {
-		return {
-			create: (config) => createChannel(config, this.#options),
-			newClient: () => new FlexClient(this.#host()),
-			won: (channel, client) => this.#up(channel, client),
-			failed: (config, why) => this.#tell("channelFault", { ...why, channelId: config.id, faultCode: "Channel.Connect.Failed" }),
-			over: (why) => this.#lost(why),
-		};
-	}
-
-	#host(): Host {
+	/** What its clients and its searches ask of it. */
+	#service(): Host & Hunter {
 		return {
 			waiting: this.#waiting,
 			heartbeatIntervalMillis: this.#options.heartbeatIntervalMillis,
@@ -213,6 +204,11 @@ export class ChannelSet extends Emitter<Events> {
 				return [this.#credentials && this.#loginRequest(client), ...agents].filter((request) => request !== undefined);
 			},
 			broken: (why) => this.#down(why),
+			create: (config) => createChannel(config, this.#options),
+			newClient: () => new FlexClient(this.#service()),
+			won: (channel, client) => this.#up(channel, client),
+			failed: (config, why) => this.#tell("channelFault", { ...why, channelId: config.id, faultCode: "Channel.Connect.Failed" }),
+			over: (why) => this.#lost(why),
 		};
 	}
 
@@ -225,13 +221,14 @@ export class ChannelSet extends Emitter<Events> {
 		this.#client = client;
 		this.#channel = this.#last = channel;
 		channel.onclose = (why) => this.#down(why);
-		client.adopt(channel);
-		if (this.#channel !== channel) return;
 		if (!resumed && client.user !== undefined) this.#setUser(client.user);
 		this.#tell("channelConnect", { channelId: channel.config.id, channel: channel.config, reconnecting, resumed });
 		this.#tell("propertyChange", { property: "connected", value: true });
+		if (this.#channel !== channel) return; // a listener has left
 		this.#connected?.resolve();
 		this.#connected = undefined;
+		client.adopt(channel);
+		if (this.#channel !== channel) return; // so has one that was told what came early
 		if (this.#credentials && !client.loginAsked) client.ask(this.#loginRequest(client));
 		for (const agent of this.#agents) this.#subscribe(client, agent);
 	}
@@ -284,9 +281,8 @@ export class ChannelSet extends Emitter<Events> {
 	}
 
 	#ripe(): void {
-		this.#pausing = undefined;
-		if (!this.#page?.asleep) void this.#search();
-		else this.#pausing = lost();
+		if (this.#page?.asleep) this.#pausing = lost();
+		else void this.#search();
 	}
 
 	#wake(): void {
@@ -308,9 +304,7 @@ export class ChannelSet extends Emitter<Events> {
 	/** Nothing is tried any more. What waits fails. */
 	#stop(why: Disconnect): void {
 		this.#active = this.#left = false;
-		this.#run++;
-		clearTimeout(this.#pause);
-		this.#pausing = undefined;
+		this.#halt();
 		this.#page?.stop();
 		const fault = new Fault("Client.Error.MessageSend", why.message, undefined, { code: why.code });
 		this.#connected?.reject(fault);
@@ -320,14 +314,21 @@ export class ChannelSet extends Emitter<Events> {
 		for (const agent of this.#agents) agent.stopped(fault);
 	}
 
+	/** Stops looking for a channel. */
+	#halt(): void {
+		this.#run++;
+		this.#hunt?.cancel();
+		this.#hunt = this.#pausing = undefined;
+		clearTimeout(this.#pause);
+	}
+
 	/** Disconnects for good, with the agents that have left: says so to the server, if it has a client of ours. */
 	async #leave(agents: readonly MessageAgent[]): Promise<void> {
 		if (!this.#active) return;
 		const client = this.#client;
 		const channel = this.#channel ?? this.#last;
 		const wasUp = this.#channel !== undefined;
-		this.#hunt?.cancel();
-		this.#hunt = undefined;
+		this.#halt();
 		let over = Promise.resolve();
 		if (client && channel) {
 			const line = { type: "command", operation: "disconnect", messageId: newId() } as const;
@@ -350,10 +351,7 @@ export class ChannelSet extends Emitter<Events> {
 		const client = this.#client;
 		const channel = this.#channel ?? this.#last;
 		const wasUp = this.#channel !== undefined;
-		this.#hunt?.cancel();
-		this.#hunt = this.#pausing = undefined;
-		this.#run++;
-		clearTimeout(this.#pause);
+		this.#halt();
 		this.#left = true;
 		if (!client || !channel) return;
 		void channel.leave(client.goodbye({ type: "control", operation: "detach" }));
@@ -365,10 +363,8 @@ export class ChannelSet extends Emitter<Events> {
 	}
 
 	#pageBack(): void {
-		if (!this.#left) return;
+		if (this.#left) void this.#search();
 		this.#left = false;
-		this.#attempt = 0;
-		void this.#search();
 	}
 
 	// Who.
@@ -393,7 +389,6 @@ export class ChannelSet extends Emitter<Events> {
 	}
 
 	#setUser(user: string | undefined): void {
-		if (user === this.#user) return;
 		const was = this.authenticated;
 		this.#user = user;
 		if (was !== this.authenticated) this.emit("propertyChange", { property: "authenticated", value: this.authenticated });

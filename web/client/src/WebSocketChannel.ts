@@ -109,6 +109,7 @@ export class WebSocketChannel implements Channel {
 		if (!this.#proved && line.type === "error") return this.#fail(refused(line));
 		this.onmessage(line, size);
 		if (this.#proved || this.#closed) return;
+		if (this.#link.id === "") return; // pushed lines and replies have no order: the client's id is still to come
 		this.#proved = true;
 		this.onopen();
 	}

@@ -113,7 +113,7 @@ export class FakeServer {
 
 	#deliver(client: FakeClient, destination: string, subtopic: string | undefined, line: Row): void {
 		const on = [...client.subscriptions].filter(([, entry]) => entry.destination === destination);
-		const ids = on.filter(([, entry]) => entry.subtopics.includes(subtopic ?? "")).map(([id]) => id);
+		const ids = on.filter(([, entry]) => entry.subtopics.some((item) => item === (subtopic ?? "") || (item.endsWith(".*") && subtopic?.startsWith(item.slice(0, -1))))).map(([id]) => id);
 		if (ids.length > 0) this.push(client, line, on.length > 1 ? { type: "control", operation: "for", clientIds: ids } : undefined);
 	}
 

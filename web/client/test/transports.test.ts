@@ -30,6 +30,8 @@ describe.each(["websocket", "streaming", "longpoll"] as ChannelType[])("over %s"
 	it("connects, logs in and subscribes in one frame or request, then sends", async () => {
 		const set = make();
 		const { consumer, got } = consume(set, "room.1");
+		const ids: unknown[] = [];
+		set.on("channelConnect", () => ids.push(set.clientId));
 		const login = set.login("ann", "secret");
 		const producer = new Producer({ channelSet: set, destination: "chat", subtopic: "room.1" });
 		const subscribed = consumer.subscribe();
@@ -39,6 +41,7 @@ describe.each(["websocket", "streaming", "longpoll"] as ChannelType[])("over %s"
 		expect((await sent).type).toBe("acknowledge");
 		await until(() => got.length === 1);
 		expect(got).toEqual([{ text: "hello" }]);
+		expect(ids).toEqual(["client1"]); // though the fake server pushes before it replies
 		expect(set).toMatchObject({ connected: true, authenticated: true, user: "ann", currentChannel: { type } });
 		expect(server.log[0]?.lines.map((line) => line["operation"])).toEqual(["client_ping", "login", "subscribe"]);
 		expect(server.log[0]?.lines.every((line) => Object.keys(line)[0] === "type")).toBe(true);

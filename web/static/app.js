@@ -1,0 +1,253 @@
+// The demo page: two independent clients of one chat, each with its own ChannelSet.
+import { ChannelSet, Consumer, Producer } from "./sluice.mjs";
+
+const names = { websocket: "WebSocket", streaming: "Streaming", longpoll: "Long-poll" };
+const rooms = { "room.lobby": "Lobby", "room.tea": "Tea house", "room.*": "All rooms" };
+const page = crypto.getRandomValues(new Uint32Array(1))[0]; // tells our own messages, whose latency can be measured, from others'
+const kept = 200; // messages and journal entries shown
+const gate = document.getElementById("gate");
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** Makes an element with a class and a text. */
+function element(tag, className, text) {
+	const made = document.createElement(tag);
+	if (className) made.className = className;
+	if (text !== undefined) made.textContent = text;
+	return made;
+}
+
+/** Adds an entry to a list that scrolls with what is added, unless the reader has scrolled away, and keeps it short. */
+function append(list, item) {
+	const follow = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+	list.append(item);
+	while (list.childElementCount > kept) list.firstElementChild.remove();
+	if (follow) list.scrollTop = list.scrollHeight;
+}
+
+/** One bank: a client of its own, and what it sees. */
+class Bank {
+	constructor(side, title) {
+		this.side = side;
+		this.root = document.getElementById("bank").content.firstElementChild.cloneNode(true);
+		this.root.classList.add(side);
+		this.root.dataset.testid = side;
+		this.root.setAttribute("aria-labelledby", `${side}-title`);
+		const heading = this.find("h2");
+		heading.textContent = title;
+		heading.id = `${side}-title`;
+		const input = this.find("input[type=text]");
+		input.id = `${side}-say`;
+		this.find(".say label").htmlFor = input.id;
+
+		this.channel = "auto";
+		this.room = "room.lobby";
+		this.received = this.sent = 0;
+		this.latencies = [];
+		this.bursts = {}; // the entry of the last burst, by who sent it
+		this.segments(".channel", { auto: "Auto", ...names }, "channel", (value) => this.start(value));
+		this.segments(".room", rooms, "room", (value) => this.enter(value));
+		this.find(".say").addEventListener("submit", (event) => {
+			event.preventDefault();
+			const text = input.value.trim();
+			if (text !== "") this.publish({ text });
+			input.value = "";
+		});
+		this.act("burst", () => this.burst());
+		this.act("disconnect", () => this.set.disconnectAll());
+		this.act("reconnect", () => this.start(this.channel));
+		this.label();
+	}
+
+	find(selector) {
+		return this.root.querySelector(selector);
+	}
+
+	act(name, action) {
+		this.find(`[data-act=${name}]`).addEventListener("click", action);
+	}
+
+	/** Fills a row of choices. */
+	segments(selector, choices, kind, onchange) {
+		for (const [value, title] of Object.entries(choices)) {
+			const label = element("label");
+			const input = element("input");
+			Object.assign(input, { type: "radio", name: `${this.side}-${kind}`, value, checked: value === this[kind] });
+			input.dataset.testid = `${kind}-${value}`;
+			input.addEventListener("change", () => onchange(value));
+			label.append(input, element("span", "", title));
+			this.find(`${selector} .segments`).append(label);
+		}
+	}
+
+	// The client.
+
+	/** Begins with a new client over the channel chosen. */
+	start(channel) {
+		const old = this.set;
+		this.channel = channel;
+		const channels = channel === "auto" ? "/config.json" : all.filter((entry) => entry.type === channel);
+		const set = (this.set = new ChannelSet({ channels, destination: "chat" }));
+		void old?.disconnectAll();
+		this.status("trying", "Connecting");
+		this.note("", "try", channel === "auto" ? "The first channel that works." : `${names[channel]} and nothing else.`);
+		set.on("channelConnect", ({ channel: { type }, reconnecting }) => {
+			this.status("up", `Connected over ${names[type]}`);
+			this.note("good", "up", `Connected over ${names[type]}${reconnecting ? " again" : ""}.`, set.clientId);
+		});
+		set.on("channelFault", ({ channelId, message }) => this.note("wait", "next", `${channelId} did not work: ${message}`));
+		set.on("channelDisconnect", (end) => this.ended(set, end));
+		this.listen();
+		this.producer = new Producer({ channelSet: set, destination: "chat" });
+		this.producer.on("fault", ({ fault }) => this.note("bad", fault.code ?? "fault", fault.faultString, fault.faultCode));
+		this.buttons(true);
+	}
+
+	listen() {
+		const { room } = this;
+		this.consumer = new Consumer({ channelSet: this.set, destination: "chat", subtopic: room });
+		this.consumer.on("message", ({ message }) => this.take(message));
+		this.consumer.on("propertyChange", ({ property, value }) => {
+			if (property === "subscribed" && value) this.note("good", "sub", `Subscribed to ${room}.`);
+		});
+		this.consumer.on("fault", ({ fault }) => this.note("bad", fault.code ?? "fault", fault.faultString, fault.setting));
+		void this.consumer.subscribe().catch(() => {}); // told by the events
+	}
+
+	ended(set, { code, name, message, setting, incident, willReconnect, retryAfterMillis }) {
+		const more = [name, setting, incident && `incident ${incident}`, willReconnect && (retryAfterMillis ? `back in ${retryAfterMillis} ms` : "coming back")];
+		this.note(willReconnect ? "wait" : code === 4000 ? "" : "bad", code, message, more.filter(Boolean).join(" · "));
+		if (set !== this.set) return; // of the client before
+		this.status(willReconnect ? "trying" : "down", willReconnect ? "Reconnecting" : `Disconnected: ${code} ${name}`);
+		this.buttons(willReconnect);
+	}
+
+	enter(room) {
+		const old = this.consumer;
+		this.room = room;
+		this.label();
+		append(this.find(".messages"), element("li", "note", `You are in: ${rooms[room]}`));
+		if (!this.live) return;
+		this.listen(); // first the new one, so that the ChannelSet always has a Consumer
+		void old.disconnect();
+	}
+
+	get speaks() {
+		return this.room === "room.*" ? "room.lobby" : this.room;
+	}
+
+	publish(body) {
+		this.find("[data-testid=sent]").textContent = ++this.sent;
+		return this.producer.send({ ...body, from: this.side, page, at: performance.now() }, { subtopic: this.speaks });
+	}
+
+	burst() {
+		for (let n = 1; n <= 100; n++) void this.publish({ text: `${n} of 100`, n });
+	}
+
+	// What is seen.
+
+	take({ headers, body }) {
+		const { text = body, from, n, at } = Object(body);
+		this.find("[data-testid=received]").textContent = ++this.received;
+		if (body?.page === page) this.measure(performance.now() - at);
+		this.show(typeof text === "string" ? text : JSON.stringify(text), from, n, headers?.DSSubtopic);
+		if (body?.page === page && from !== this.side) drop(from);
+	}
+
+	show(text, from, n, subtopic) {
+		const list = this.find(".messages");
+		const last = this.bursts[from];
+		if (n > 1 && last?.isConnected) {
+			// A burst is one entry that counts, and says whether all came in order.
+			const ordered = last.dataset.ordered === "yes" && n === Number(last.dataset.n) + 1;
+			Object.assign(last.dataset, { n, ordered: ordered ? "yes" : "no" });
+			last.querySelector(".text").textContent = `Burst: ${text}, ${ordered ? "in order" : "out of order"}`;
+			return;
+		}
+		const item = element("li", n ? "burst" : "");
+		if (n) {
+			Object.assign(item.dataset, { n, ordered: n === 1 ? "yes" : "no" });
+			this.bursts[from] = item;
+		}
+		const known = from === "left" || from === "right";
+		item.append(element("span", `who ${known ? from : ""}`, known ? { left: "Left", right: "Right" }[from] : "Other"), element("span", "text", n ? `Burst: ${text}` : text));
+		if (this.room === "room.*") item.append(element("span", "where", rooms[subtopic] ?? subtopic));
+		append(list, item);
+	}
+
+	measure(millis) {
+		this.latencies.push(millis);
+		if (this.latencies.length > 60) this.latencies.shift();
+		if (this.drawing) return;
+		this.drawing = requestAnimationFrame(() => {
+			this.drawing = 0;
+			const { latencies } = this;
+			const top = Math.max(2, ...latencies) * 1.15;
+			const y = (value) => (31 - (value / top) * 30).toFixed(1);
+			const step = 120 / 59;
+			const from = 120 - (latencies.length - 1) * step;
+			const line = latencies.map((value, i) => `${(from + i * step).toFixed(1)} ${y(value)}`).join("L");
+			this.find(".spark .line").setAttribute("d", `M${line}`);
+			this.find(".spark .area").setAttribute("d", `M${from.toFixed(1)} 32L${line}L120 32Z`);
+			const middle = [...latencies].sort((a, b) => a - b)[Math.floor(latencies.length / 2)];
+			this.find("[data-testid=latency]").textContent = middle < 10 ? middle.toFixed(1) : Math.round(middle);
+		});
+	}
+
+	note(kind, mark, text, more) {
+		const item = element("li", kind);
+		const time = element("time", "", new Date().toTimeString().slice(0, 8));
+		const words = element("span", "", text);
+		if (more) words.append(element("span", "more", ` ${more}`));
+		item.append(time, element("span", "mark2", mark), words);
+		append(this.find(".journal ol"), item);
+	}
+
+	status(kind, text) {
+		this.find(".status").className = `status ${kind}`;
+		this.find(".status .words").textContent = text;
+		this.up = kind === "up";
+		gate.classList.toggle("open", banks.length > 0 && banks.every((bank) => bank.up));
+	}
+
+	/** @param live the client is connected, or is trying */
+	buttons(live) {
+		this.live = live;
+		for (const selector of [".say button", ".say input", "[data-act=burst]", "[data-act=disconnect]"]) this.find(selector).disabled = !live;
+	}
+
+	label() {
+		const text = `Say something in the ${rooms[this.speaks].toLowerCase()}`;
+		this.find(".say label").textContent = text;
+		this.find(".say input").placeholder = `To the ${rooms[this.speaks].toLowerCase()}`;
+	}
+}
+
+/** Lets one message be seen crossing the gate. */
+function drop(from) {
+	if (calm.matches || gate.childElementCount > 14) return;
+	const made = element("div", `drop ${from} lane${Math.floor(Math.random() * 6)}`);
+	made.addEventListener("animationend", () => made.remove());
+	gate.append(made);
+}
+
+for (const id of ["listen", "speak"]) {
+	const code = document.getElementById(id);
+	code.textContent = code.textContent.replace(/ \/(?=streaming|longpoll)/, ` ${location.origin}/`);
+}
+
+const banks = [];
+let all = [];
+for (const [side, title] of [["left", "Left bank"], ["right", "Right bank"]]) banks.push(new Bank(side, title));
+gate.before(banks[0].root);
+gate.after(banks[1].root);
+for (const bank of banks) bank.start("auto");
+try {
+	all = (await (await fetch("/config.json")).json()).channels;
+} catch {
+	// then only "auto" can be chosen, and its journal says what is wrong
+}
+for (const type of Object.keys(names)) {
+	if (all.some((channel) => channel.type === type)) continue;
+	for (const input of document.querySelectorAll(`[data-testid=channel-${type}]`)) input.disabled = true;
+}
