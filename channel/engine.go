@@ -18,7 +18,7 @@ type Position string
 // Publish takes a batch and returns soon: it is bounded in flight, and waits while too much is under way. It calls done exactly once for each
 // message, i being its index, in the order of the batch and, for one producer after another of its own calls, in the order of the calls: with the
 // Position once the message has its place, or with an error, and then the message is not delivered. An *message.Error among them goes to the client
-// as it is. Where Run has not begun, or ctx has ended, that is an error too. The batch belongs to the caller again when Publish returns; done may
+// as it is. Once ctx has ended that is an error too. Before Run an engine keeps messages for it, or refuses them. The batch belongs to the caller again when Publish returns; done may
 // come later, from any goroutine, and must not block. Publish must not be called from within deliver.
 type Engine interface {
 	Run(ctx context.Context, deliver func(batch []*message.Message)) error

@@ -45,9 +45,11 @@ func Example() {
 		fmt.Println(refusal)
 		return
 	}
-	for again := true; again; { // Run has perhaps not begun: the engine says it is overloaded
-		broker.Publish([]*message.Message{hello}, func(_ int, err *message.Error) { again = err != nil })
-	}
+	broker.Publish([]*message.Message{hello}, func(_ int, err *message.Error) {
+		if err != nil {
+			fmt.Println(err)
+		}
+	})
 	cancel()
 	fmt.Println(<-ended)
 	// Output:

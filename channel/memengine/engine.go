@@ -63,6 +63,9 @@ func (e *Engine) Run(ctx context.Context, deliver func(batch []*message.Message)
 		return errors.New("memengine: Run was called before")
 	}
 	e.deliver = deliver
+	if e.pending() > 0 { // taken before
+		e.delivering, e.handedOver = true, true
+	}
 	stop := context.AfterFunc(ctx, e.end)
 	defer stop()
 	for !e.ended || e.delivering {
@@ -85,7 +88,8 @@ func (e *Engine) end() {
 }
 
 // Publish appends the batch to the log and calls done for each message before it returns. It waits while MaxPending messages are not yet delivered.
-// Before Run it is refused with overloaded, after the end of Run's context with server-shutdown.
+// Before Run it takes up to MaxPending messages, which are delivered when Run begins, and refuses more with overloaded; after the end of Run's context it refuses with
+// server-shutdown.
 func (e *Engine) Publish(batch []*message.Message, done func(i int, p channel.Position, err error)) {
 	if len(batch) == 0 {
 		return
@@ -103,7 +107,7 @@ func (e *Engine) Publish(batch []*message.Message, done func(i int, p channel.Po
 func (e *Engine) take(batch []*message.Message) (deliverer bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for e.pending() >= e.maxPending && !e.ended {
+	for e.pending() >= e.maxPending && e.deliver != nil && !e.ended {
 		e.waiting++
 		e.changed.Wait()
 		e.waiting--
@@ -111,10 +115,13 @@ func (e *Engine) take(batch []*message.Message) (deliverer bool, err error) {
 	switch {
 	case e.ended:
 		return false, &message.Error{Code: message.CodeServerShutdown}
-	case e.deliver == nil:
+	case e.pending() >= e.maxPending: // and nobody is there to deliver
 		return false, &message.Error{Code: message.CodeOverloaded}
 	}
 	e.log = append(e.log, batch...)
+	if e.deliver == nil {
+		return false, nil
+	}
 	deliverer = !e.delivering
 	e.delivering = true
 	return deliverer, nil

@@ -191,15 +191,23 @@ func TestDonePanics(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := memengine.New(memengine.Options{})
+		e := memengine.New(memengine.Options{MaxPending: 2})
 		refusal := func() (c message.Code) {
 			e.Publish(messages(1), func(_ int, _ channel.Position, err error) { c = code(err) })
 			return c
 		}
-		if c := refusal(); c != message.CodeOverloaded {
-			t.Errorf("before Run: %v", c)
+		if refusal() != 0 || refusal() != 0 {
+			t.Error("before Run nothing was taken")
 		}
-		stop := start(e, func([]*message.Message) {})
+		if c := refusal(); c != message.CodeOverloaded {
+			t.Errorf("the third message before Run: %v", c)
+		}
+		delivered := 0
+		stop := start(e, func(batch []*message.Message) { delivered += len(batch) })
+		synctest.Wait()
+		if delivered != 2 {
+			t.Errorf("%d messages delivered when Run began, want 2", delivered)
+		}
 		if e.Run(context.Background(), func([]*message.Message) {}) == nil {
 			t.Error("a second Run")
 		}
