@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+)
+
+// std is what a command reads and writes.
+type std struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// terminal tells whether w is one.
+func terminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// commands is the command line.
+type commands struct {
+	Serve     serveCommand     `cmd:"" default:"withargs" help:"Run the server. This is what sluice does without a command."`
+	Check     checkCommand     `cmd:"" help:"Say what a services-config.xml means to this server: what is honoured, ignored and why, and wrong."`
+	Publish   publishCommand   `cmd:"" help:"Publish messages to a destination."`
+	Subscribe subscribeCommand `cmd:"" help:"Print the messages of a destination, one JSON line each."`
+	Bench     benchCommand     `cmd:"" help:"Put a server under load and measure it, and check that nothing is lost, doubled or out of order."`
+	Version   versionCommand   `cmd:"" help:"Print the version."`
+}
+
+// errSilent makes run exit with 1 without another word: what is wrong has been printed.
+var errSilent = errors.New("told already")
+
+// run parses the arguments, runs the command and returns the exit code.
+func run(ctx context.Context, args []string, io std) int {
+	var cli commands
+	exited := -1 // --help wants to exit
+	parser, err := kong.New(&cli,
+		kong.Name("sluice"),
+		kong.Description("A real-time messaging server: WebSocket, HTTP streaming and long-poll, under sessions."),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Writers(io.out, io.err),
+		kong.Exit(func(code int) { exited = max(exited, code) }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(io),
+	)
+	if err != nil {
+		panic(err) // the struct above is wrong
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(io.err, "sluice: %v\n\"sluice --help\" tells how it is used.\n", err)
+		return 2
+	}
+	switch err := parsed.Run(); {
+	case err == nil:
+		return 0
+	case errors.Is(err, errSilent):
+		return 1
+	default:
+		fmt.Fprintf(io.err, "sluice: %v\n", err)
+		return 1
+	}
+}

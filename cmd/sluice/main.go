@@ -1,0 +1,20 @@
+// Command sluice is a real-time messaging server, and the small tools that go with it: a check of its configuration, a publisher, a
+// subscriber and a load generator. "sluice --help" lists them; without a command it serves.
+//
+// It exits with 0 when all went well, with 1 when something failed, which a sentence on standard error explains, and with 2 when the
+// command line was wrong.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	// A second signal is not caught any more: it ends the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], std{in: os.Stdin, out: os.Stdout, err: os.Stderr}))
+}

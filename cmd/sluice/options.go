@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"sluice/cmd/internal/config"
+	"sluice/endpoint/server"
+	"sluice/flexsession"
+)
+
+// serverOptions turns what the file says into what the server takes. The logs are the caller's.
+func serverOptions(cfg *config.Config) (server.Options, error) {
+	opts := server.Options{
+		Channels:        cfg.Channels,
+		Destinations:    cfg.Destinations,
+		Constraints:     cfg.Constraints,
+		DefaultChannels: cfg.DefaultChannels,
+		FlexClient: flexsession.Options{
+			Window:               flexsession.Window{Messages: cfg.FlexClient.MaxUnconfirmedMessages, Bytes: cfg.FlexClient.MaxUnconfirmedBytes},
+			MaxWaitingMessages:   cfg.FlexClient.MaxWaitingMessages,
+			MaxWaitingBytes:      cfg.FlexClient.MaxWaitingBytes,
+			MaxSubscriptions:     cfg.FlexClient.MaxSubscriptions,
+			MaxOpenRequests:      cfg.FlexClient.MaxOpenRequests,
+			MaxClients:           cfg.FlexClient.MaxClients,
+			MaxClientsPerSession: cfg.FlexClient.MaxClientsPerSession,
+		},
+		ConfirmInterval:  cfg.FlexClient.ConfirmInterval,
+		CookieName:       cfg.Security.SessionCookieName,
+		CookieSecure:     string(cfg.Security.SessionCookieSecure),
+		MaxLoginFailures: cfg.Security.MaxLoginFailuresPerMinute,
+	}
+	for _, s := range cfg.Servers {
+		opts.Listeners = append(opts.Listeners, server.Listener{
+			ID:                 s.ID,
+			Role:               server.Role(s.Role),
+			Addr:               s.Address(),
+			CertificateFile:    s.CertificateFile,
+			PrivateKeyFile:     s.PrivateKeyFile,
+			TrustedProxies:     s.TrustedProxies,
+			ProxyProtocol:      s.ProxyProtocol,
+			MaxConnections:     s.MaxConnections,
+			MaxNewSessions:     s.MaxNewSessionsPerMinutePerAddress,
+			ReadHeaderTimeout:  s.ReadHeaderTimeout,
+			RequestBodyTimeout: s.RequestBodyTimeout,
+			ShutdownTimeout:    max(s.ShutdownTimeout, time.Nanosecond), // 0: do not wait
+		})
+	}
+	for _, k := range cfg.API.Keys {
+		opts.APIKeys = append(opts.APIKeys, server.APIKey{ID: k.ID, Value: k.Value})
+	}
+	if file := cfg.Security.PasswordFile; file != "" {
+		passwords, err := flexsession.LoadPasswords(file)
+		if err != nil {
+			return opts, fmt.Errorf("password-file: %w", err)
+		}
+		opts.Passwords = passwords
+	}
+	return opts, nil
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"sluice/channel/client"
+)
+
+type publishCommand struct {
+	peer
+	Body  string `arg:"" optional:"" default:"-" help:"The message: JSON, or else a text. - reads messages from standard input, one per line."`
+	Count int    `short:"n" default:"1" help:"Publish it so many times."`
+}
+
+// Run publishes and returns when the server has taken everything, or at the first refusal.
+func (c *publishCommand) Run(ctx context.Context, io std) (err error) {
+	if c.Count < 1 {
+		return errors.New("--count must be at least 1")
+	}
+	set, err := c.connect(ctx, io, 1)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, leave(set)) }()
+	out := &publisher{ctx: ctx}
+	out.producer.Set = set
+	out.producer.Destination, out.producer.Subtopic = c.place()
+	publish := func(body string) error {
+		for range c.Count {
+			if err := out.publish(body); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if c.Body == "-" {
+		err = readLines(io.in, publish)
+	} else {
+		err = publish(c.Body)
+	}
+	return errors.Join(err, out.wait())
+}
+
+// inFlight is how many messages may wait for their answer.
+const inFlight = 64
+
+// publisher sends without waiting for each answer, and stops at the first refusal.
+type publisher struct {
+	ctx      context.Context
+	producer client.Producer
+	answers  chan error
+	open     int
+}
+
+func (p *publisher) publish(body string) error {
+	if p.answers == nil {
+		p.answers = make(chan error, inFlight)
+	}
+	for p.open == inFlight {
+		if err := p.answer(); err != nil {
+			return err
+		}
+	}
+	var value any = body
+	if json.Valid([]byte(body)) {
+		value = json.RawMessage(body)
+	}
+	if err := p.producer.Send(p.ctx, value, func(err error) { p.answers <- err }); err != nil {
+		return err
+	}
+	p.open++
+	return nil
+}
+
+func (p *publisher) answer() error {
+	select {
+	case err := <-p.answers:
+		p.open--
+		return err
+	case <-p.ctx.Done():
+		return context.Cause(p.ctx)
+	}
+}
+
+// wait returns when everything is answered, with the first refusal.
+func (p *publisher) wait() error {
+	for p.open > 0 {
+		if err := p.answer(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

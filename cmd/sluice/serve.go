@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"sluice/channel"
+	"sluice/cmd/internal/config"
+	"sluice/endpoint/server"
+)
+
+type serveCommand struct {
+	Config   string `short:"c" placeholder:"FILE" type:"existingfile" help:"services-config.xml. Without one, the built-in configuration is served: it takes connections of this machine only."`
+	Listen   string `short:"l" placeholder:"ADDR" help:"Replaces the address of the first public server: \":8080\" is every interface, port 0 any free one."`
+	Internal string `placeholder:"ADDR" help:"Replaces the address of the internal server (health, metrics)."`
+}
+
+// Run serves until ctx ends, and then ends the server in order.
+func (c *serveCommand) Run(ctx context.Context, io std) error {
+	cfg, err := c.load(io)
+	if err != nil {
+		return err
+	}
+	log := newLogs(cfg.Logging, io.err)
+	opts, err := serverOptions(cfg)
+	if err != nil {
+		return err
+	}
+	if err := c.replaceAddresses(opts.Listeners); err != nil {
+		return err
+	}
+	opts.Log, opts.Logger, opts.Version = log.category, log.category("Startup"), version()
+	s, err := server.New(opts)
+	if err != nil {
+		return fmt.Errorf("the configuration cannot be served: %w", err)
+	}
+	if err := s.Start(); err != nil {
+		return err
+	}
+	announce(io, opts, s.Addrs())
+	<-ctx.Done()
+
+	stopping := log.category("Startup")
+	stopping.Info().Msg("shutting down")
+	limit, cancel := context.WithTimeout(context.Background(), shutdownTimeout(cfg))
+	defer cancel()
+	if err := s.Shutdown(limit); err != nil {
+		return fmt.Errorf("the shutdown was not orderly: %w", err)
+	}
+	return nil
+}
+
+// load reads the configuration. What is worth knowing of a file goes to standard error, one line each.
+func (c *serveCommand) load(io std) (*config.Config, error) {
+	if c.Config == "" {
+		cfg, _, err := config.Parse("the built-in services-config.xml", config.Default(), config.Options{})
+		return cfg, err
+	}
+	cfg, report, err := config.Load(c.Config, config.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("%w\n%q tells more", err, "sluice check "+c.Config)
+	}
+	for _, p := range report.Problems {
+		if p.Severity >= config.Warning {
+			fmt.Fprintf(io.err, "sluice: %s: %s\n", p.Severity, p.Error())
+		}
+	}
+	return cfg, nil
+}
+
+// replaceAddresses puts the addresses of the command line in place of the configured ones.
+func (c *serveCommand) replaceAddresses(listeners []server.Listener) error {
+	internal := c.Internal
+	if internal == "" && c.Listen != "" && c.Config == "" {
+		internal = "127.0.0.1:0" // so that two servers can be tried on one machine
+	}
+	for _, replace := range []struct {
+		flag, addr string
+		role       server.Role
+	}{{"--listen", c.Listen, server.Public}, {"--internal", internal, server.Internal}} {
+		if replace.addr == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(replace.addr); err != nil {
+			return fmt.Errorf("%s: %w", replace.flag, err)
+		}
+		i := slices.IndexFunc(listeners, func(l server.Listener) bool { return l.Role == replace.role })
+		if i < 0 {
+			return fmt.Errorf("%s: the configuration has no %s server", replace.flag, replace.role)
+		}
+		listeners[i].Addr = replace.addr
+	}
+	return nil
+}
+
+func shutdownTimeout(cfg *config.Config) time.Duration {
+	longest := time.Second
+	for _, s := range cfg.Servers {
+		longest = max(longest, s.ShutdownTimeout)
+	}
+	return longest
+}
+
+// announce prints where the page is, and where everything else.
+func announce(io std, opts server.Options, addrs map[string]string) {
+	page, rest := "", []string(nil)
+	for _, l := range opts.Listeners {
+		base := baseURL(l, addrs[l.ID])
+		switch l.Role {
+		case server.Internal:
+			rest = append(rest, "internal "+base+"/metrics")
+		case server.API:
+			rest = append(rest, "api "+base+"/api/v1")
+		default:
+			if page == "" {
+				page = base + "/"
+			}
+			for _, c := range opts.Channels {
+				if c.Server != "" && c.Server != l.ID {
+					continue
+				}
+				if c.Kind == channel.WebSocket {
+					rest = append(rest, c.ID+" ws"+strings.TrimPrefix(base, "http")+c.Path)
+				} else {
+					rest = append(rest, c.ID+" "+base+c.Path)
+				}
+			}
+		}
+	}
+	fmt.Fprintf(io.out, "Sluice is ready: %s\nEndpoints: %s\n", page, strings.Join(rest, ", "))
+}
+
+// baseURL is how the listener is reached from this machine.
+func baseURL(l server.Listener, addr string) string {
+	scheme := "http://"
+	if l.CertificateFile != "" {
+		scheme = "https://"
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		addr = net.JoinHostPort("localhost", port)
+	}
+	return scheme + addr
+}
