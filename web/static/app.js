@@ -92,7 +92,7 @@ class Bank {
 		this.note("", "try", channel === "auto" ? "The first channel that works." : `${names[channel]} and nothing else.`);
 		set.on("channelConnect", ({ channel: { type }, reconnecting }) => {
 			this.status("up", `Connected over ${names[type]}`);
-			this.note("good", "up", `Connected over ${names[type]}${reconnecting ? " again" : ""}.`, set.clientId);
+			this.note("good", "up", `Connected over ${names[type]}${reconnecting ? " again" : ""}.`, `client …${set.clientId.slice(-6)}`);
 		});
 		set.on("channelFault", ({ channelId, message }) => this.note("wait", "next", `${channelId} did not work: ${message}`));
 		set.on("channelDisconnect", (end) => this.ended(set, end));

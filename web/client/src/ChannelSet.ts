@@ -137,8 +137,6 @@ export class ChannelSet extends Emitter<Events> {
 		return this.#leave(agents);
 	}
 
-	// What agents ask.
-
 	/** @internal Adds an agent and sees to it that it gets what it wants: a connection, a subscription. */
 	join(agent: MessageAgent): void {
 		this.#agents.add(agent);
@@ -366,8 +364,6 @@ export class ChannelSet extends Emitter<Events> {
 		if (this.#left) void this.#search();
 		this.#left = false;
 	}
-
-	// Who.
 
 	#loginRequest(client: FlexClient): Request {
 		const { user, password } = this.#credentials as { user: string; password: string };

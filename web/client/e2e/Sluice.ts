@@ -1,0 +1,54 @@
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+
+/** A running sluice, built from this tree. SLUICE names a binary to use instead. */
+export class Sluice {
+	private constructor(
+		private readonly process: ChildProcess,
+		private readonly directory: string,
+		/** Where the page is, with a slash at its end. */
+		readonly url: string,
+		private readonly metricsUrl: string,
+	) {}
+
+	/** @param listen where to listen, as host and port. @default a free port of this machine */
+	static async start(listen = "127.0.0.1:0"): Promise<Sluice> {
+		const directory = mkdtempSync(join(tmpdir(), "sluice-e2e-"));
+		const binary = process.env["SLUICE"] ?? join(directory, "sluice");
+		if (!process.env["SLUICE"]) execFileSync("go", ["build", "-o", binary, "./cmd/sluice"], { cwd: root });
+		const child = spawn(binary, ["serve", "--listen", listen], { cwd: directory, stdio: ["ignore", "pipe", "pipe"] });
+		const [url, metrics] = await new Promise<[string, string]>((resolve, reject) => {
+			let said = "";
+			const hear = (chunk: Buffer): void => {
+				said += String(chunk);
+				const match = /ready: (http:\S+)\n[^]*internal (http:\S+)\n/.exec(said);
+				if (match) resolve([match[1] as string, match[2] as string]);
+			};
+			child.stdout.on("data", hear);
+			child.stderr.on("data", hear);
+			child.on("exit", (code) => reject(new Error(`sluice ended with ${code}: ${said}`)));
+		});
+		return new Sluice(child, directory, url, metrics);
+	}
+
+	/** One of the server's own figures. */
+	async metric(name: string): Promise<number> {
+		const text = await (await fetch(this.metricsUrl)).text();
+		const match = new RegExp(`^${name} (\\S+)$`, "m").exec(text);
+		if (!match) throw new Error(`the server has no figure ${name}`);
+		return Number(match[1]);
+	}
+
+	/** Ends the server in order. */
+	async stop(): Promise<void> {
+		const over = new Promise((resolve) => this.process.once("exit", resolve));
+		this.process.kill();
+		await over;
+		rmSync(this.directory, { recursive: true });
+	}
+}

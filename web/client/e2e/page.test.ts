@@ -1,0 +1,197 @@
+import { chromium, type Browser, type Locator, type Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { WebSocket } from "ws";
+import { ChannelSet, Producer, type WebSocketClass } from "../src/index.js";
+import { HostileProxy, type Harm } from "./HostileProxy.js";
+import { Sluice } from "./Sluice.js";
+
+const flags = ["--no-sandbox", "--headless=new", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic", "--no-first-run"];
+const names = { websocket: "WebSocket", streaming: "Streaming", longpoll: "Long-poll" } as const;
+type Type = keyof typeof names;
+const types = Object.keys(names) as Type[];
+
+let server: Sluice;
+let browser: Browser;
+let page: Page;
+let complaints: string[];
+
+beforeAll(async () => {
+	server = await Sluice.start();
+	browser = await chromium.launch({ executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: flags });
+}, 180_000);
+afterAll(async () => {
+	await browser.close();
+	await server.stop();
+});
+beforeEach(async () => {
+	complaints = [];
+	page = await browser.newPage();
+	page.setDefaultTimeout(8000);
+	page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+	page.on("pageerror", (error) => complaints.push(String(error)));
+});
+afterEach(async () => {
+	await page.close();
+	await nobody();
+});
+
+/** A page that is closed or left tells the server so. */
+const nobody = (): Promise<void> => vi.waitFor(async () => expect(await server.metric("sluice_clients")).toBe(0), { timeout: 5000 });
+
+const bank = (side: "left" | "right"): Locator => page.getByTestId(side);
+const connected = (side: "left" | "right", type: Type): Promise<void> => bank(side).getByTestId("status").getByText(`Connected over ${names[type]}`).waitFor();
+const choose = async (side: "left" | "right", type: Type): Promise<void> => {
+	await bank(side).getByTestId(`channel-${type}`).check({ force: true });
+	await connected(side, type);
+	await bank(side).getByTestId("log").locator("li").filter({ hasText: "Subscribed" }).last().waitFor();
+};
+const say = async (side: "left" | "right", text: string): Promise<void> => {
+	await bank(side).getByTestId("say-input").fill(text);
+	await bank(side).getByTestId("say").click();
+};
+const seen = (side: "left" | "right", text: string): Promise<void> => bank(side).getByTestId("messages").getByText(text, { exact: true }).waitFor();
+
+describe("the page", () => {
+	for (const left of types) {
+		for (const right of types) {
+			it(`lets the left bank over ${left} and the right bank over ${right} talk`, async () => {
+				await page.goto(server.url);
+				await connected("left", "websocket");
+				await choose("left", left);
+				await choose("right", right);
+				await say("left", `from ${left}`);
+				await say("right", `to ${right}`);
+				for (const side of ["left", "right"] as const) {
+					await seen(side, `from ${left}`);
+					await seen(side, `to ${right}`);
+				}
+				await bank("left").getByTestId("burst").click();
+				await seen("right", "Burst: 100 of 100, in order");
+				await seen("left", "Burst: 100 of 100, in order");
+				expect(await bank("right").getByTestId("received").textContent()).toBe("102");
+				expect(await bank("left").getByTestId("sent").textContent()).toBe("101");
+				expect(Number(await bank("left").getByTestId("latency").textContent())).toBeGreaterThan(0);
+				expect(await bank("left").getByTestId("sparkline").locator(".line").getAttribute("d")).toMatch(/^M/);
+				expect(complaints).toEqual([]);
+			});
+		}
+	}
+
+	it("shows the code of a disconnect, and comes back when asked", async () => {
+		await page.goto(server.url);
+		for (const type of types) {
+			await choose("left", type);
+			await bank("left").getByTestId("disconnect").click();
+			await bank("left").getByTestId("status").getByText("Disconnected: 4000 client-disconnect").waitFor();
+			await bank("left").getByTestId("log").getByText("The client disconnected.").last().waitFor();
+			expect(await bank("left").getByTestId("say").isDisabled()).toBe(true);
+			await bank("left").getByTestId("reconnect").click();
+			await connected("left", type);
+		}
+		expect(complaints).toEqual([]);
+	});
+
+	it("separates rooms, and hears all of them in one", async () => {
+		await page.goto(server.url);
+		await connected("right", "websocket");
+		await bank("right").getByTestId("room-room.*").check({ force: true });
+		await bank("right").getByTestId("log").getByText("Subscribed to room.*.").waitFor();
+		await bank("left").getByTestId("room-room.tea").check({ force: true });
+		await bank("left").getByTestId("log").getByText("Subscribed to room.tea.").waitFor();
+		await say("left", "green or black?");
+		await seen("right", "green or black?");
+		await say("right", "to the lobby"); // nobody of the tea house hears it
+		await seen("right", "to the lobby");
+		await say("left", "black");
+		await seen("left", "black");
+		expect(await bank("left").getByTestId("messages").getByText("to the lobby", { exact: true }).count()).toBe(0);
+		expect(complaints).toEqual([]);
+	});
+
+	it("can be used by keyboard alone", async () => {
+		await page.goto(server.url);
+		await connected("left", "websocket");
+		await bank("left").getByTestId("channel-auto").focus();
+		await page.keyboard.press("ArrowRight");
+		await page.keyboard.press("ArrowRight");
+		await connected("left", "streaming");
+		await page.keyboard.press("Tab"); // rooms
+		await page.keyboard.press("Tab"); // messages
+		await page.keyboard.press("Tab"); // the line to say
+		await page.keyboard.type("by hand");
+		await page.keyboard.press("Enter");
+		await seen("right", "by hand");
+		const unnamed = await page.evaluate(() => [...document.querySelectorAll<HTMLInputElement>("input")].filter((input) => !input.labels?.length).length);
+		expect(unnamed).toBe(0);
+		expect(complaints).toEqual([]);
+	});
+
+	it("fits a narrow screen", async () => {
+		await page.setViewportSize({ width: 320, height: 640 });
+		await page.goto(server.url);
+		await connected("right", "websocket");
+		expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
+		expect(complaints).toEqual([]);
+	});
+
+	it("is read by EventSource too", async () => {
+		await page.goto(server.url);
+		await connected("left", "websocket");
+		await page.evaluate(() => {
+			const source = new EventSource("/streaming/chat/room.lobby");
+			const state = window as unknown as { open: boolean; heard: string[] };
+			state.heard = [];
+			source.onopen = () => (state.open = true);
+			source.onmessage = (event) => state.heard.push((JSON.parse(String(event.data)) as { body: { text: string } }).body.text);
+		});
+		await page.waitForFunction(() => (window as unknown as { open: boolean }).open);
+		await say("left", "for everyone");
+		await page.waitForFunction(() => (window as unknown as { heard: string[] }).heard.includes("for everyone"));
+		expect(complaints).toEqual([]);
+	});
+});
+
+describe("behind a proxy that", () => {
+	let proxy: HostileProxy;
+	let speaker: ChannelSet;
+	let chatter: ReturnType<typeof setInterval>;
+
+	beforeEach(async () => {
+		// Somebody talks all the time, so that the first thing heard shows when receiving began.
+		speaker = new ChannelSet({ channels: `${server.url}config.json`, webSocket: WebSocket as unknown as WebSocketClass });
+		const producer = new Producer({ channelSet: speaker, destination: "chat", subtopic: "room.lobby" });
+		await producer.send({ text: "first" });
+		chatter = setInterval(() => void producer.send({ text: "tick" }), 20);
+	});
+	afterEach(async () => {
+		clearInterval(chatter);
+		await speaker.disconnectAll();
+		await page.goto("about:blank");
+		await nobody();
+		await proxy.stop();
+	});
+
+	it.each<[Harm, Type, number]>([
+		["refuses upgrades", "streaming", 1000],
+		["swallows frames", "streaming", 3000],
+		["swallows frames and buffers answers", "longpoll", 4000],
+	])("%s the page receives over %s within %d ms", async (harm, type, limit) => {
+		proxy = new HostileProxy(server.url, harm);
+		const url = await proxy.start();
+		const began = Date.now();
+		await page.goto(url, { waitUntil: "commit" });
+		await seenFirst();
+		const millis = Date.now() - began;
+		await connected("left", type);
+		await connected("right", type);
+		expect(millis).toBeLessThan(limit);
+		await say("left", "through");
+		await seen("right", "through");
+		// The browser itself complains of a refused WebSocket; nothing else may be wrong.
+		expect(complaints.filter((text) => !/WebSocket connection to .* failed/.test(text))).toEqual([]);
+	});
+
+	const seenFirst = async (): Promise<void> => {
+		for (const side of ["left", "right"] as const) await bank(side).getByTestId("messages").getByText("tick").first().waitFor();
+	};
+});
