@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"bytes"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -80,9 +81,31 @@ func (s *Stats) Wrote(n int) {
 	s.BytesOut.Add(uint64(n))
 }
 
-// DecodeLimits are the limits for one line on the channel of def.
-func (k *Core) DecodeLimits(def *channel.ChannelDefinition) message.Limits {
-	return message.Limits{MaxSize: def.MaxMessageSize, MaxDepth: 64}
+// maxBatch is how many lines are decoded before they are worked on: a decoded line is many times as large as a short one was.
+const maxBatch = 256
+
+// Decode reads the first lines of a frame or body that came on the channel of def, at most a batch; rest is what follows them. errs[i] says what is wrong with line i.
+func (k *Core) Decode(data []byte, def *channel.ChannelDefinition) (reqs []*message.Request, errs []*message.Error, rest []byte) {
+	limits := message.Limits{MaxSize: def.MaxMessageSize, MaxDepth: message.MaxDepth}
+	data, rest = cut(data, maxBatch)
+	for line := range message.Lines(data) {
+		req, err := message.Decode(line, limits)
+		reqs, errs = append(reqs, req), append(errs, err)
+	}
+	return reqs, errs, rest
+}
+
+// cut cuts data behind its line number n. The rest does not begin with anything that means nothing.
+func cut(data []byte, n int) (head, rest []byte) {
+	end := 0
+	for range n {
+		i := bytes.IndexByte(data[end:], '\n')
+		if i < 0 {
+			return data, nil
+		}
+		end += i + 1
+	}
+	return data[:end], bytes.TrimLeft(data[end:], "\x00 \t\r\n")
 }
 
 // PeerOf says who sends r, by what trusted proxies say.

@@ -67,8 +67,11 @@ type Request struct {
 	Def    *channel.ChannelDefinition
 	Client *flexsession.FlexClient // by its bearer token; nil without one
 	Peer   flexsession.Peer
-	Reqs   []*message.Request
+	Reqs   []*message.Request // the first lines, at most a batch
 	Errs   []*message.Error
+
+	// rest is what follows those lines; empty: nothing does.
+	rest []byte
 
 	// OnAttach serves a control attach; nil where none can be.
 	OnAttach func(req *message.Request, reply func([]byte))
@@ -78,7 +81,7 @@ type Request struct {
 	record  *flexsession.Record
 	old     string // the cookie's value as it came
 	mu      sync.Mutex
-	replies [][]byte // by line
+	replies [][]byte // by line of the batch
 	open    sync.WaitGroup
 }
 
@@ -101,10 +104,7 @@ func (k *Core) Read(w http.ResponseWriter, r *http.Request, def *channel.Channel
 		k.Refuse(w, r, err)
 		return nil
 	}
-	for line := range message.Lines(body) {
-		req, err := message.Decode(line, k.DecodeLimits(def))
-		q.Reqs, q.Errs = append(q.Reqs, req), append(q.Errs, err)
-	}
+	q.Reqs, q.Errs, q.rest = k.Decode(body, def)
 	if q.Client == nil && !q.connects() {
 		k.Refuse(w, r, q.notConnected())
 		return nil
@@ -164,27 +164,54 @@ func (q *Request) CookieCame() bool {
 	return q.Client != nil && q.old != "" && q.Core.CookieRecord(q.r) == q.Client.Record()
 }
 
-// Exchange works on the lines and answers with their replies.
-func (q *Request) Exchange() {
-	q.replies = make([][]byte, len(q.Reqs))
-	for i, req := range q.Reqs {
-		if q.Errs[i] == nil && (req.Type != "control") {
-			q.open.Add(1)
-		}
+// Alone is the only line of the request; nil when there are others, or none, or it cannot be read.
+func (q *Request) Alone() *message.Request {
+	if len(q.Reqs) != 1 || len(q.rest) > 0 {
+		return nil
 	}
+	return q.Reqs[0]
+}
+
+// Empty says whether the request has no line at all.
+func (q *Request) Empty() bool { return len(q.Reqs) == 0 }
+
+// Exchange works on the lines, a batch at a time, and answers with their replies. When those grow larger than what may wait for a client, the lines that are left are not
+// worked on, and one error says so.
+func (q *Request) Exchange() {
 	x := Exchange{Core: q.Core, Def: q.Def, Client: q.Client, Peer: q.Peer, Carrier: q}
-	x.Work(q.Reqs, q.Errs)
+	lines := q.batch(&x, nil)
+	for len(q.rest) > 0 {
+		if limit := q.Core.Limits.MaxReplies; len(lines) > limit {
+			refused := &message.Error{Code: message.CodeTooManyRequests, Setting: "max-waiting-bytes", Value: limit}
+			q.Core.Stats.refused(refused.Code)
+			lines = message.AppendError(lines, refused)
+			break
+		}
+		q.Reqs, q.Errs, q.rest = q.Core.Decode(q.rest, q.Def)
+		lines = q.batch(&x, lines)
+	}
 	if x.Client != nil {
 		x.Client.Touch()
 	}
+	answer(q.w, http.StatusOK, lines)
+}
+
+// batch works on the decoded lines and appends their replies.
+func (q *Request) batch(x *Exchange, lines []byte) []byte {
+	q.replies = make([][]byte, len(q.Reqs))
+	for i, req := range q.Reqs {
+		if q.Errs[i] == nil && req.Type != "control" {
+			q.open.Add(1)
+		}
+	}
+	x.Work(q.Reqs, q.Errs)
 	q.open.Wait()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var lines []byte
 	for _, line := range q.replies {
 		lines = append(lines, line...)
 	}
-	answer(q.w, http.StatusOK, lines)
+	return lines
 }
 
 // Reply implements Carrier.

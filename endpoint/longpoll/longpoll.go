@@ -38,18 +38,17 @@ func (e *Endpoint) post(w http.ResponseWriter, r *http.Request) {
 	if q == nil {
 		return
 	}
-	if len(q.Reqs) == 1 && q.Errs[0] == nil && q.Reqs[0].Operation == "poll" {
-		e.poll(w, r, q)
+	if req := q.Alone(); req != nil && req.Operation == "poll" {
+		e.poll(w, r, q, req)
 		return
 	}
 	q.Exchange()
 }
 
 // poll holds the request until the client has something to get.
-func (e *Endpoint) poll(w http.ResponseWriter, r *http.Request, q *endpoint.Request) {
-	req := q.Reqs[0]
-	if !req.HasAttach {
-		e.core.Refuse(w, r, message.Errorf(message.CodeBadField, "attach: expected a number higher than that of the poll before").To(req.MessageID))
+func (e *Endpoint) poll(w http.ResponseWriter, r *http.Request, q *endpoint.Request, req *message.Request) {
+	if req.Attach == 0 {
+		e.core.Refuse(w, r, message.Errorf(message.CodeBadField, "attach: expected a number above 0, higher than that of the poll before").To(req.MessageID))
 		return
 	}
 	session, _ := q.Session().(*flexsession.LongPollSession)

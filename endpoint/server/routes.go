@@ -19,9 +19,10 @@ import (
 func (s *Server) routes(l *listener) http.Handler {
 	r := chi.NewRouter()
 	r.Use(contain(l.core))
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+	nothing := func(w http.ResponseWriter, r *http.Request) {
 		l.core.Refuse(w, r, &message.Error{Code: message.CodeUnknownEndpoint})
-	})
+	}
+	r.NotFound(nothing)
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
 		l.core.Refuse(w, r, &message.Error{Code: message.CodeMethodNotAllowed})
 	})
@@ -31,12 +32,12 @@ func (s *Server) routes(l *listener) http.Handler {
 	case API:
 		s.mountAPI(r, l.core)
 	default:
-		s.mountPublic(r, l)
+		s.mountPublic(r, l, nothing)
 	}
 	return r
 }
 
-func (s *Server) mountPublic(r chi.Router, l *listener) {
+func (s *Server) mountPublic(r chi.Router, l *listener, nothing http.HandlerFunc) {
 	for i := range s.opts.Channels {
 		def := &s.opts.Channels[i]
 		if def.Server != "" && def.Server != l.ID {
@@ -55,9 +56,19 @@ func (s *Server) mountPublic(r chi.Router, l *listener) {
 		s.mountAPI(r, l.core)
 	}
 	r.Get("/config.json", s.config)
+	r.NotFound(pageOr(nothing)) // no route of its own: with one, every unknown address would be known, only not to POST
+}
+
+// pageOr serves the page and its files, and leaves what is neither GET nor HEAD to other.
+func pageOr(other http.HandlerFunc) http.HandlerFunc {
 	page := web.Handler()
-	r.Method(http.MethodGet, "/*", page)
-	r.Method(http.MethodHead, "/*", page)
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+			page.ServeHTTP(w, r)
+			return
+		}
+		other(w, r)
+	}
 }
 
 func (s *Server) has(role Role) bool {

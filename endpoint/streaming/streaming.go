@@ -67,7 +67,8 @@ func (e *Endpoint) open(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 		e.core.Refuse(w, r, &message.Error{Code: message.CodeNotConnected})
 		return
 	}
-	if len(q.Reqs) > 1 || len(q.Reqs) == 1 && (q.Errs[0] != nil || q.Reqs[0].Operation != "attach" || !q.Reqs[0].HasAttach) {
+	req := q.Alone()
+	if !q.Empty() && (req == nil || req.Operation != "attach" || req.Attach == 0) {
 		e.core.Refuse(w, r, message.Errorf(message.CodeBadRequest, "a stream is opened with one attach line, or none"))
 		return
 	}
@@ -87,8 +88,7 @@ func (e *Endpoint) open(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	id := e.keep(stream{q.Client, held})
 	defer e.drop(id)
 	q.Client.Touch()
-	if len(q.Reqs) == 1 {
-		req := q.Reqs[0]
+	if req != nil {
 		if req.HasGot {
 			q.Client.Got(req.Got)
 		}

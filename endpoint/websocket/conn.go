@@ -133,29 +133,28 @@ func appendAll(data []byte, r io.Reader) ([]byte, error) {
 	}
 }
 
+// work works on the lines of data, a batch at a time; the replies to a batch leave while the next one is worked on.
 func (c *conn) work(data []byte) {
-	var reqs []*message.Request
-	var errs []*message.Error
-	limits := c.e.core.DecodeLimits(c.e.def)
-	for line := range message.Lines(data) {
-		req, err := message.Decode(line, limits)
-		reqs, errs = append(reqs, req), append(errs, err)
-	}
-	c.mu.Lock()
-	if c.closing != nil { // it has been told that it is over
-		c.mu.Unlock()
-		return
-	}
-	c.working = true
-	c.mu.Unlock()
 	if r := c.session.Record(); r != nil {
 		r.Touch()
 	}
-	c.x.Work(reqs, errs)
-	c.mu.Lock()
-	c.working = false
-	c.mu.Unlock()
-	c.Wake()
+	for len(data) > 0 {
+		var reqs []*message.Request
+		var errs []*message.Error
+		reqs, errs, data = c.e.core.Decode(data, c.e.def)
+		c.mu.Lock()
+		if c.closing != nil { // it has been told that it is over
+			c.mu.Unlock()
+			return
+		}
+		c.working = true
+		c.mu.Unlock()
+		c.x.Work(reqs, errs)
+		c.mu.Lock()
+		c.working = false
+		c.mu.Unlock()
+		c.Wake()
+	}
 }
 
 // patience gives the rest of a frame its time; calm ends that. Until a client is bound the time for the connect goes on instead.
