@@ -27,9 +27,10 @@ const protocolDocument = "../../docs/protocol.md"
 
 // Every example of docs/protocol.md is what the server does.
 func TestProtocolExamples(t *testing.T) {
+	passwords := passwordsOf(t, "alice", "wonderland", "friends")
 	for _, e := range readExamples(t) {
 		t.Run(e.name, func(t *testing.T) {
-			if err := replay(t, e); err != nil {
+			if err := replay(t, e, passwords); err != nil {
 				t.Errorf("%s: %v", e.name, err)
 			}
 		})
@@ -38,11 +39,12 @@ func TestProtocolExamples(t *testing.T) {
 
 // The replay is no rubber stamp: an example in which one received line lacks, or one literal of it is another, fails.
 func TestUntrueProtocolExamples(t *testing.T) {
+	passwords := passwordsOf(t, "alice", "wonderland", "friends")
 	literal := regexp.MustCompile(`(?::|\[|: )("[^"$*]*"|\d+|true|false)`)
 	for _, e := range readExamples(t) {
 		t.Run(e.name, func(t *testing.T) {
 			lie := func(steps []string, what string) {
-				if replay(t, example{name: e.name, head: e.head, steps: steps}) == nil {
+				if replay(t, example{name: e.name, head: e.head, steps: steps}, passwords) == nil {
 					t.Errorf("%s: %s: nobody noticed", e.name, what)
 				}
 			}
@@ -113,10 +115,10 @@ func readExamples(t *testing.T) []example {
 }
 
 // replay runs an example against a server of its own and says where the two differ.
-func replay(t *testing.T, e example) (err error) {
+func replay(t *testing.T, e example, passwords *flexsession.Passwords) (err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		play := &player{rig: endpointtest.New(t, exampleServer(t)), vars: map[string]string{}}
+		play := &player{rig: endpointtest.New(t, exampleServer(passwords)), vars: map[string]string{}}
 		defer play.close()
 		switch e.head {
 		case "websocket":
@@ -145,9 +147,7 @@ var connectedSteps = []string{
 }
 
 // exampleServer is the server that the document's first paragraph describes.
-func exampleServer(t *testing.T) func(*server.Options) {
-	t.Helper()
-	passwords := passwordsOf(t, "alice", "wonderland", "friends")
+func exampleServer(passwords *flexsession.Passwords) func(*server.Options) {
 	return func(o *server.Options) {
 		o.Destinations = o.Destinations[:2]
 		o.FlexClient.Window = flexsession.Window{Messages: 4, Bytes: 1 << 20}
