@@ -295,7 +295,7 @@ func BenchmarkDeliver(b *testing.B) {
 				batch[i], _ = message.New("chat", []string{"a"}, []byte(`"x"`), nil, "m", time.Now())
 			}
 			buf := make([]byte, 0, 64<<10)
-			done := make(chan struct{})
+			done := make(chan struct{}, 1)
 			b.ReportAllocs()
 			n := 0
 			for b.Loop() {
