@@ -23,7 +23,6 @@ type logTarget struct {
 
 // newLogs makes the targets. Without any there is one for level info.
 func newLogs(cfg config.Logging, out io.Writer) *logs {
-	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
 	list := cfg.Targets
 	if len(list) == 0 {
 		list = []config.LogTarget{{Level: config.LevelInfo}}

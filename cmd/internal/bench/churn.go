@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -25,14 +26,15 @@ func (l *load) churn(ctx context.Context) error {
 	})
 	timed, cancel := context.WithTimeout(ctx, l.opts.Duration)
 	defer cancel()
+	var visitors sync.WaitGroup
 	for i := range min(l.opts.Consumers, l.opts.Connecting) {
-		l.running.Go(func() {
+		visitors.Go(func() {
 			for timed.Err() == nil {
 				l.visit(timed, ctx, i)
 			}
 		})
 	}
-	<-timed.Done()
+	visitors.Wait()
 	l.receivers.Wait()
 	bar()
 	l.report.ConnectsPerSecond = float64(l.report.connected.Load()) / time.Since(began).Seconds()

@@ -64,6 +64,9 @@ func (l *load) locate() error {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return fmt.Errorf("bench: %q is not an http or https URL", l.opts.URL)
 	}
+	if u.Path == "" {
+		u.Path = "/" // JoinPath would make a relative path
+	}
 	l.url = u.JoinPath(string(l.opts.Channel))
 	if l.opts.Channel != client.WebSocket && l.opts.Channel != client.Streaming && l.opts.Channel != client.LongPoll {
 		return fmt.Errorf("bench: unknown channel %q: it is websocket, streaming or longpoll", l.opts.Channel)
