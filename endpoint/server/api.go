@@ -1,11 +1,14 @@
 package server
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,13 +21,12 @@ import (
 
 // api is /api/v1: publishing and operating for services. docs/openapi.yaml describes it.
 type api struct {
-	s      *Server
-	core   *endpoint.Core
-	recent *recentIDs
+	s    *Server
+	core *endpoint.Core
 }
 
 func (s *Server) mountAPI(r chi.Router, core *endpoint.Core) {
-	a := &api{s: s, core: core, recent: newRecentIDs(s.opts.RememberIDs)}
+	a := &api{s: s, core: core}
 	r.Route("/api/v1", func(r chi.Router) {
 		r.Use(a.authorise)
 		r.NotFound(func(w http.ResponseWriter, r *http.Request) {
@@ -54,7 +56,7 @@ func (a *api) authorise(next http.Handler) http.Handler {
 		for _, k := range a.s.opts.APIKeys { // all of them, in the same time whichever fits
 			known |= subtle.ConstantTimeCompare([]byte(k.Value), []byte(key))
 		}
-		if known == 0 || !strings.EqualFold(scheme, "Bearer") {
+		if known == 0 || key == "" || !strings.EqualFold(scheme, "Bearer") {
 			err := &message.Error{Code: message.CodeBadApiKey}
 			if len(a.s.opts.APIKeys) == 0 {
 				err.Detail = "no key is configured"
@@ -74,17 +76,8 @@ const maxAPIBody = 4 << 20
 func serve[Req any](a *api, f func(*Req) (any, *message.Error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		req := new(Req)
-		http.NewResponseController(w).SetReadDeadline(time.Now().Add(a.core.Limits.RequestTimeout)) // no slow peer where it cannot be set
-		d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAPIBody))
-		d.DisallowUnknownFields()
-		err := d.Decode(req)
-		if err == nil {
-			if _, more := d.Token(); more != io.EOF {
-				err = errors.New("expected one JSON object and nothing behind it")
-			}
-		}
-		if err != nil {
-			a.fail(w, badBody(err))
+		if err := a.read(w, r, req); err != nil {
+			a.fail(w, err)
 			return
 		}
 		answer, refused := f(req)
@@ -96,12 +89,30 @@ func serve[Req any](a *api, f func(*Req) (any, *message.Error)) http.HandlerFunc
 	}
 }
 
-func badBody(err error) *message.Error {
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		return &message.Error{Code: message.CodeMessageTooBig, Setting: "the body's limit in bytes", Value: maxAPIBody}
+// read decodes the body, within its limits of size and time.
+func (a *api) read(w http.ResponseWriter, r *http.Request, into any) *message.Error {
+	control := http.NewResponseController(w)
+	control.SetReadDeadline(time.Now().Add(a.core.Limits.RequestTimeout)) // no slow peer where it cannot be set
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxAPIBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return message.Errorf(message.CodeMessageTooBig, "body: expected at most %d bytes", maxAPIBody)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &message.Error{Code: message.CodeRequestTimeout, Value: a.core.Limits.RequestTimeout.Milliseconds()}
+	case err != nil:
+		return message.Errorf(message.CodeBadRequest, "the body could not be read")
 	}
-	return message.Errorf(message.CodeBadMessage, "body: %v", err)
+	control.SetReadDeadline(time.Time{})
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return message.Errorf(message.CodeBadRequest, "body: %v", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return message.Errorf(message.CodeBadRequest, "body: expected one JSON object and nothing behind it")
+	}
+	return nil
 }
 
 func (a *api) answer(w http.ResponseWriter, status int, v any) {
@@ -123,8 +134,11 @@ func (a *api) fail(w http.ResponseWriter, err *message.Error) {
 		Value   any          `json:"value,omitempty"`
 	}
 	setting := err.Setting
-	if setting == "" {
+	if setting == "" && err.Code != message.CodeMessageTooBig { // the API's own limit is no setting
 		setting = info.Setting
+	}
+	if info.RetryAfterMillis > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa((info.RetryAfterMillis+999)/1000)) // RFC 9110 section 10.2.3
 	}
 	a.answer(w, err.HTTPStatus(), map[string]body{"error": {err.Code, info.Name, info.Sentence, err.Detail, setting, err.Value}})
 }
@@ -146,9 +160,6 @@ func (a *api) message(o *outgoing, subtopics []string) (*message.Message, *messa
 	if err := d.CheckSend(subtopics); err != nil {
 		return nil, err
 	}
-	if o.MessageID == "" {
-		o.MessageID = flexsession.NewID()
-	}
 	return message.New(o.Destination, subtopics, o.Body, o.Headers, o.MessageID, time.Now())
 }
 
@@ -157,13 +168,18 @@ type published struct {
 	Duplicate bool   `json:"duplicate,omitempty"` // the same messageId was published before; nothing was sent now
 }
 
-// once publishes m unless its id was published before.
-func (a *api) once(m *message.Message, key string) (any, *message.Error) {
-	if !a.recent.add(key) {
+// once publishes o to the subtopics, unless the service gave an id that was published on the destination before.
+func (a *api) once(o *outgoing, subtopics []string) (any, *message.Error) {
+	m, err := a.message(o, subtopics)
+	if err != nil {
+		return nil, err
+	}
+	key := o.Destination + "\x00" + o.MessageID
+	if o.MessageID != "" && !a.s.recent.add(key) {
 		return published{MessageID: m.ID, Duplicate: true}, nil
 	}
 	if err := a.core.PublishOne(m); err != nil {
-		a.recent.remove(key) // it may be tried again
+		a.s.recent.remove(key) // it may be tried again
 		return nil, err
 	}
 	return published{MessageID: m.ID}, nil
@@ -175,11 +191,7 @@ type publishRequest struct {
 }
 
 func (a *api) publish(req *publishRequest) (any, *message.Error) {
-	m, err := a.message(&req.outgoing, list(req.Subtopic))
-	if err != nil {
-		return nil, err
-	}
-	return a.once(m, req.Destination+"\x00"+m.ID)
+	return a.once(&req.outgoing, list(req.Subtopic))
 }
 
 type broadcastRequest struct {
@@ -192,11 +204,7 @@ func (a *api) broadcast(req *broadcastRequest) (any, *message.Error) {
 	if len(req.Subtopics) == 0 {
 		return nil, message.Errorf(message.CodeBadField, "subtopics: expected at least one")
 	}
-	m, err := a.message(&req.outgoing, req.Subtopics)
-	if err != nil {
-		return nil, err
-	}
-	return a.once(m, req.Destination+"\x00"+m.ID)
+	return a.once(&req.outgoing, req.Subtopics)
 }
 
 type sendRequest struct {

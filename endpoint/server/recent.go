@@ -5,13 +5,13 @@ import "sync"
 // recentIDs remembers the last n keys, so that a publish which a service repeats is done once. Safe for concurrent use.
 type recentIDs struct {
 	mu   sync.Mutex
-	keys map[string]struct{}
-	ring []string // the keys in the order in which they came; "" where one was removed
+	keys map[string]int // where each stands in the ring
+	ring []string       // the keys in the order in which they came; "" where there is none
 	next int
 }
 
 func newRecentIDs(n int) *recentIDs {
-	return &recentIDs{keys: make(map[string]struct{}), ring: make([]string, n)}
+	return &recentIDs{keys: make(map[string]int), ring: make([]string, n)}
 }
 
 // add remembers key, and forgets the oldest; false when key is remembered already.
@@ -22,8 +22,7 @@ func (r *recentIDs) add(key string) bool {
 		return false
 	}
 	delete(r.keys, r.ring[r.next])
-	r.keys[key] = struct{}{}
-	r.ring[r.next] = key
+	r.keys[key], r.ring[r.next] = r.next, key
 	r.next = (r.next + 1) % len(r.ring)
 	return true
 }
@@ -32,5 +31,8 @@ func (r *recentIDs) add(key string) bool {
 func (r *recentIDs) remove(key string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.keys, key)
+	if i, known := r.keys[key]; known {
+		delete(r.keys, key)
+		r.ring[i] = ""
+	}
 }

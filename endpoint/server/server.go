@@ -25,6 +25,7 @@ type Server struct {
 	wheel    *heartbeat.Wheel
 	shared   endpoint.Core // what the Cores of all listeners have in common
 	metrics  *metrics
+	recent   *recentIDs // what the API published, on whichever listener
 	started  time.Time
 
 	listeners []*listener
@@ -47,7 +48,7 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, broker: broker, started: time.Now(), closing: make(chan struct{})}
+	s := &Server{opts: opts, broker: broker, recent: newRecentIDs(opts.RememberIDs), started: time.Now(), closing: make(chan struct{})}
 	s.wheel = heartbeat.New(heartbeat.Options{})
 	s.metrics = newMetrics(s)
 
