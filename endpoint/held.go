@@ -288,12 +288,13 @@ func (h *Held) Answer(r *http.Request, wait time.Duration) (body []byte, parked,
 }
 
 // Respond writes the whole answer of a poll, and takes it off its client. Lines whose answer is lost on the way are still unconfirmed, and come again with the next poll.
-func (h *Held) Respond(body []byte) flexsession.Cause {
+// Where the peer of r went away while it waited, the answer is lost.
+func (h *Held) Respond(r *http.Request, body []byte) flexsession.Cause {
 	h.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	h.watch(0)
 	err := h.write(body)
 	h.pulse.Stop()
-	if err != nil {
+	if err != nil || r.Context().Err() != nil {
 		return h.lost(message.CodeConnectionLost)
 	}
 	return h.lost(message.CodeConnectionClosed)

@@ -82,7 +82,7 @@ func (e *Endpoint) poll(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	}
 	w.Header().Set("Content-Type", endpoint.ContentLines)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	e.core.Stats.Ended(e.def.ID, held.Respond(body))
+	e.core.Stats.Ended(e.def.ID, held.Respond(r, body))
 }
 
 // place takes a place for a held poll. It returns how long the poll may be held, 0: not at all, and then why, if that is for want of a place.

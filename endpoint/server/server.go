@@ -167,26 +167,36 @@ func (s *Server) Broker() *channel.MessageBroker { return s.broker }
 // Registry is the table of the server's sessions and clients.
 func (s *Server) Registry() *flexsession.Registry { return s.registry }
 
-// Shutdown ends the server in order: (1) it is not ready any more and refuses new clients, (2) the listeners close, (3) every client is told and its connections end, (4) what is under way has
-// until the end of ctx, (5) the engine and the wheel stop. It returns ctx's error when something had to be cut off. Further calls do nothing.
+// Shutdown ends the server in order: (1) it is not ready any more and refuses new clients, (2) the listeners close, but for the internal ones, (3) every client is told and its connections end, (4) what is
+// under way has until the end of ctx, (5) the internal listeners close: until now operators could look on, (6) the engine and the wheel stop. It returns ctx's error when something had to be cut off.
+// Further calls do nothing.
 func (s *Server) Shutdown(ctx context.Context) (err error) {
 	s.once.Do(func() {
 		cause := flexsession.Because(message.CodeServerShutdown)
 		close(s.closing)
 		s.registry.Refuse(cause)
 		for _, l := range s.listeners {
-			l.stopAccepting()
+			if l.Role != Internal {
+				l.stopAccepting()
+			}
 		}
 		s.registry.Close(cause)
-		for _, l := range s.listeners {
-			err = errors.Join(err, l.shutdown(ctx))
-		}
-		err = errors.Join(err, s.shared.Open.Wait(ctx))
+		err = errors.Join(s.drain(ctx, false), s.shared.Open.Wait(ctx), s.drain(ctx, true))
 		if s.stop != nil {
 			s.stop()
 		}
 		s.running.Wait()
 	})
+	return err
+}
+
+// drain closes the internal listeners, or all others, and waits for what is under way there.
+func (s *Server) drain(ctx context.Context, internal bool) (err error) {
+	for _, l := range s.listeners {
+		if (l.Role == Internal) == internal {
+			err = errors.Join(err, l.shutdown(ctx))
+		}
+	}
 	return err
 }
 

@@ -27,6 +27,7 @@ func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) {
 		e.core.Refuse(w, r, err)
 		return
 	}
+	e.core.Stats.Opened(e.def.ID)
 	held := e.core.Hold(w, e.def, session, true)
 	held.Attach(c, 1, 0, nil)
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {

@@ -84,6 +84,7 @@ func (e *Endpoint) open(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	}
 	defer leave()
 
+	e.core.Stats.Opened(e.def.ID)
 	held := e.core.Hold(w, e.def, session, false)
 	id := e.keep(stream{q.Client, held})
 	defer e.drop(id)
@@ -111,7 +112,6 @@ func (e *Endpoint) place(s *flexsession.StreamingSession) (leave func(), err *me
 		s.Close()
 		return nil, &message.Error{Code: message.CodeLimitStreams, Value: e.def.MaxStreamingClients}
 	}
-	e.core.Stats.Opened(e.def.ID)
 	return func() {
 		e.core.Open.Leave(e.def.ID)
 		s.Close()
