@@ -195,10 +195,12 @@ func (cs *ChannelSet) finish(kind Kind, err error) {
 	cs.mu.Unlock()
 	close(cs.over)
 	for _, c := range queue {
-		c.finish(nil, err)
+		if !c.internal {
+			c.finish(nil, err)
+		}
 	}
 	for _, c := range open {
-		if !c.answered {
+		if !c.answered && !c.internal {
 			c.finish(nil, fmt.Errorf("%w (%w)", ErrInDoubt, err))
 		}
 	}

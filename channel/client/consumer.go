@@ -5,6 +5,8 @@ import (
 	"errors"
 	"iter"
 	"slices"
+
+	"sluice/channel/message"
 )
 
 // Consumer is one subscription. It outlives reconnects: when the server makes a new client, the set subscribes again.
@@ -80,11 +82,11 @@ func (c *Consumer) answered(l *line, err error) {
 	}
 	c.cs.mu.Lock()
 	c.id = l.ClientID
-	if !c.subscribed {
+	if !c.subscribed && !c.ended {
 		c.subscribed = true
 		c.cs.consumers = append(c.cs.consumers, c)
 	}
-	abandoned := c.abandoned || c.ended
+	abandoned := c.abandoned || c.ended // it may have been unsubscribed while it was being subscribed anew
 	c.cs.mu.Unlock()
 	if abandoned {
 		c.drop()
@@ -110,6 +112,10 @@ func (c *Consumer) Unsubscribe(ctx context.Context) error {
 		return nil
 	}
 	_, err := c.cs.ask(ctx, c.unsubscribeCall())
+	var refused *Error
+	if errors.As(err, &refused) && refused.Code == message.CodeNotSubscribed {
+		return nil // it was a client's that has ended meanwhile
+	}
 	return wrap("unsubscribe", err)
 }
 

@@ -47,7 +47,7 @@ type window struct {
 	Bytes    uint64 `json:"bytes"`
 }
 
-// handshake is what the acknowledgement of connect brings: headers and body.
+// handshake is what the headers of the acknowledgement of connect bring.
 type handshake struct {
 	DSId     string `json:"DSId"`
 	DSSecret string `json:"DSSecret"`
@@ -73,7 +73,7 @@ func parseLine(raw []byte) (*line, error) {
 	return l, nil
 }
 
-// subtopics reads the header DSSubtopic, which is a text or an array of texts, and returns the first.
+// firstSubtopic reads the header DSSubtopic, which is a text or an array of texts, and returns the first.
 func firstSubtopic(headers map[string]json.RawMessage) string {
 	raw := headers["DSSubtopic"]
 	var one string

@@ -87,7 +87,7 @@ func (cs *ChannelSet) wasUnwelcome() bool {
 // open tries the channels in order and returns the first link, and whether the server went on with the client there was.
 // The error is the server's last word if it was that on every channel.
 func (cs *ChannelSet) open() (l link, kind Kind, resumed bool, err error) {
-	var failures []error
+	var failures error
 	hopeful := false
 	for _, channel := range cs.opts.Channels {
 		before := cs.identity()
@@ -106,13 +106,16 @@ func (cs *ChannelSet) open() (l link, kind Kind, resumed bool, err error) {
 			return nil, channel.Kind, false, ErrClosed
 		}
 		hopeful = hopeful || !isFinal(err)
-		failures = append(failures, fmt.Errorf("%s: %w", channel.Kind, err))
+		err = fmt.Errorf("%s: %w", channel.Kind, err)
+		if failures != nil {
+			err = fmt.Errorf("%w; %w", failures, err)
+		}
+		failures = err
 	}
-	err = errors.Join(failures...)
-	if hopeful && isFinal(err) {
-		err = errors.New(err.Error()) // one channel may not be used, but others may yet come up
+	if hopeful && isFinal(failures) {
+		failures = errors.New(failures.Error()) // one channel may not be used, but others may yet come up
 	}
-	return nil, "", false, err
+	return nil, "", false, failures
 }
 
 func (cs *ChannelSet) openChannel(c Channel) (link, error) {

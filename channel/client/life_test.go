@@ -1,0 +1,211 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/channel/message"
+)
+
+// An end with reconnect "no" is final, whatever the channel, and everyone is told why.
+func TestFinalEnd(t *testing.T) {
+	onEachKind(t, func(t *testing.T, f *fake, kind Kind) {
+		var seen events
+		set := connect(t, f, Options{Channels: []Channel{{Kind: kind}}, OnEvent: seen.add})
+		c := subscribe(t, set, "chat", "")
+		f.end(message.CodeAdministrator)
+		var end *Error
+		if _, err := c.Next(deadline(t)); !errors.As(err, &end) || end.Code != message.CodeAdministrator {
+			t.Errorf("the consumer ended with %v", err)
+		}
+		<-set.Done()
+		if err := set.Publish(deadline(t), "chat", "", 1); !errors.As(err, &end) {
+			t.Errorf("publish: %v", err)
+		}
+		if !strings.Contains(end.Error(), "An administrator ended the session (4003 administrator)") {
+			t.Errorf("the error reads %q", end)
+		}
+		set.Close()
+		if e, ok := seen.find(Ended, 0); !ok || !errors.As(e.Err, &end) {
+			t.Errorf("the last event: %+v", e)
+		}
+		f.do(func() {
+			if len(f.clients) != 1 {
+				t.Errorf("it came back: %d clients", len(f.clients))
+			}
+		})
+	})
+}
+
+func TestLoginAndLogout(t *testing.T) {
+	onEachKind(t, func(t *testing.T, f *fake, kind Kind) {
+		f.password = "ann:right"
+		var refused *Error
+		wrong := newSet(t, f, Options{Channels: []Channel{{Kind: kind}}, User: "ann", Password: "wrong"})
+		if err := wrong.Connect(deadline(t)); !errors.As(err, &refused) || refused.Code != message.CodeBadCredentials {
+			t.Errorf("connect with a wrong password: %v", err)
+		}
+		set := connect(t, f, Options{Channels: []Channel{{Kind: kind}}})
+		if err := set.Login(deadline(t), "ann", "wrong"); !errors.As(err, &refused) {
+			t.Errorf("login with a wrong password: %v", err)
+		}
+		if err := set.Login(deadline(t), "ann", "right"); err != nil {
+			t.Fatal(err)
+		}
+		if err := set.Logout(deadline(t)); err != nil {
+			t.Fatal(err)
+		}
+		if err := set.Err(); !errors.Is(err, ErrClosed) {
+			t.Errorf("after logout: %v", err)
+		}
+	})
+}
+
+func TestFallback(t *testing.T) {
+	f := newFake(t)
+	f.off[WebSocket], f.buffered = 404, true
+	var seen events
+	set := connect(t, f, Options{OnEvent: seen.add, OpenTimeout: 50 * time.Millisecond})
+	if e, _ := seen.find(Connected, 0); e.Channel != LongPoll {
+		t.Errorf("connected over %q", e.Channel)
+	}
+	f.do(func() {
+		if len(f.clients) != 1 {
+			t.Errorf("%d clients were made on the way, want 1", len(f.clients))
+		}
+	})
+	c := subscribe(t, set, "chat", "")
+	if err := set.Publish(deadline(t), "chat", "", 1); err != nil {
+		t.Fatal(err)
+	}
+	wantNext(t, c, "1")
+}
+
+// What answers, but is not Sluice, is tried again; the server's own "no" on every channel is final.
+func TestNothingThere(t *testing.T) {
+	f := newFake(t)
+	f.off[WebSocket], f.off[Streaming], f.off[LongPoll] = 404, 502, 404
+	set := newSet(t, f, Options{})
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	err := set.Connect(ctx)
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "502 Bad Gateway") {
+		t.Errorf("connect: %v", err)
+	}
+	f.do(func() { clear(f.off) })
+	if err := set.Connect(deadline(t)); err != nil {
+		t.Errorf("connect once it is there: %v", err)
+	}
+
+	f.do(func() { f.off[WebSocket], f.off[Streaming], f.off[LongPoll] = 502, 502, 502 })
+	once := newSet(t, f, Options{MaxAttempts: 1})
+	if err := once.Connect(deadline(t)); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("connect with one attempt: %v", err)
+	}
+
+	f.do(func() { f.off[WebSocket], f.off[Streaming], f.off[LongPoll] = 404, 404, 404 })
+	refused := newSet(t, f, Options{})
+	var no *Error
+	if err := refused.Connect(deadline(t)); !errors.As(err, &no) || no.Code != message.CodeUnknownEndpoint {
+		t.Errorf("connect to nothing: %v", err)
+	}
+}
+
+func TestHeartbeat(t *testing.T) {
+	onEachKind(t, func(t *testing.T, f *fake, kind Kind) {
+		f.terms = `"heartbeatIntervalMillis":20`
+		connect(t, f, Options{Channels: []Channel{{Kind: kind}}})
+		f.await(t, "three heartbeats", func() bool { return f.beats >= 3 })
+	})
+}
+
+// The server's bounds on open requests and sizes are kept without its having to refuse anything.
+func TestBounds(t *testing.T) {
+	onEachKind(t, func(t *testing.T, f *fake, kind Kind) {
+		f.maxOpen, f.terms = 3, `"maxMessageSize":1000,"maxRequestSize":2000`
+		set := connect(t, f, Options{Channels: []Channel{{Kind: kind}}})
+		answers := make(chan error, 100)
+		for i := range 100 {
+			if err := set.Send(deadline(t), "chat", "", i, func(err error) { answers <- err }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 100 {
+			if err := <-answers; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := set.Publish(deadline(t), "chat", "", strings.Repeat("x", 1000)); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("a message too large: %v", err)
+		}
+		if err := set.Publish(deadline(t), "chat", "", json.RawMessage(`{"a":`)); err == nil {
+			t.Error("a body that is not JSON was taken")
+		}
+		if err := set.Publish(deadline(t), "chat", "", 1); err != nil {
+			t.Errorf("after that: %v", err)
+		}
+	})
+}
+
+// A request whose context ends while it waits for a connection is not sent later.
+func TestWithdraw(t *testing.T) {
+	f := newFake(t)
+	set := newSet(t, f, Options{MaxOpen: 1})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := set.Publish(ctx, "chat", "", "early"); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrInDoubt) {
+		t.Errorf("publish without a connection: %v", err)
+	}
+	if err := set.Connect(deadline(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := set.Publish(deadline(t), "chat", "", "late"); err != nil { // and the slot is free again
+		t.Fatal(err)
+	}
+	f.do(func() {
+		if len(f.log) != 1 || f.log[0].body != `"late"` {
+			t.Errorf("the server took %v", f.log)
+		}
+	})
+}
+
+func TestCloseWithoutConnect(t *testing.T) {
+	f := newFake(t)
+	set := newSet(t, f, Options{})
+	waiting := make(chan error, 1)
+	if err := set.Send(deadline(t), "chat", "", 1, func(err error) { waiting <- err }); err != nil {
+		t.Fatal(err)
+	}
+	set.Close()
+	if err := <-waiting; !errors.Is(err, ErrClosed) {
+		t.Errorf("the call in the queue: %v", err)
+	}
+	if err := set.Connect(deadline(t)); !errors.Is(err, ErrClosed) {
+		t.Errorf("connect: %v", err)
+	}
+	if err := set.Disconnect(deadline(t)); err != nil {
+		t.Errorf("disconnect: %v", err)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for _, opts := range []Options{
+		{}, {URL: "ftp://host"}, {URL: "http://"}, {URL: "://"}, {URL: "http://host", Channels: []Channel{{Kind: "pigeon"}}},
+	} {
+		if _, err := New(opts); err == nil {
+			t.Errorf("New(%+v) found nothing wrong", opts)
+		}
+	}
+	set, err := New(Options{URL: "https://host/app/", Channels: []Channel{{Kind: WebSocket}, {Kind: LongPoll, URL: "ws://other/poll"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	if got := set.opts.Channels; got[0].URL != "wss://host/app/websocket" || got[1].URL != "http://other/poll" {
+		t.Errorf("channels %v", got)
+	}
+}
