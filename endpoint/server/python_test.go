@@ -1,0 +1,68 @@
+package server_test
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/channel"
+	"sluice/endpoint/endpointtest"
+	"sluice/endpoint/server"
+)
+
+// startReal starts a server on sockets of this machine; it ends with the test.
+func startReal(t *testing.T, change func(*server.Options)) *server.Server {
+	t.Helper()
+	s, err := server.New(endpointtest.Options(func(o *server.Options) {
+		o.Listeners[0].Addr = "127.0.0.1:0"
+		for i := range o.Channels {
+			if c := &o.Channels[i]; c.Kind == channel.WebSocket {
+				c.URL = strings.Replace(c.URL, "http", "ws", 1)
+			}
+		}
+		if change != nil {
+			change(o)
+		}
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+	})
+	return s
+}
+
+// A client that was written from docs/protocol.md alone gets everything once and in order over all three channels.
+func TestPythonExample(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Fatal("docs/examples/client.py needs python3, which is not installed here")
+	}
+	for name, change := range map[string]func(*server.Options){
+		"as shipped":     nil,
+		"a small window": func(o *server.Options) { o.FlexClient.Window.Messages = 3 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startReal(t, change)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			out, err := exec.CommandContext(ctx, python, "../../docs/examples/client.py", "http://"+s.Addr("main").String()).CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "31 messages, each once and in order") {
+				t.Errorf("%v\n%s", err, out)
+			}
+			if clients, _ := s.Registry().Count(); clients != 0 {
+				t.Errorf("%d clients are left", clients)
+			}
+		})
+	}
+}
