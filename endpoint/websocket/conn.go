@@ -75,42 +75,86 @@ func (c *conn) read() {
 	c.e.core.Open.Leave(c.e.def.ID)
 }
 
-// frames reads until the socket ends, and says why it did. A fault in one connection ends that connection only.
+// frames reads until the socket ends, and says why it did. While nothing comes it waits with a shallow stack and the connection's small buffer alone; what comes is worked on
+// aside, because a goroutine keeps the deepest stack it ever had.
 func (c *conn) frames() (cause flexsession.Cause) {
-	defer func() {
-		if p := recover(); p != nil {
-			c.e.core.Logger.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("a connection failed")
-			cause = flexsession.Because(message.CodeInternalError)
+	for over := false; !over; {
+		first, err := c.reader.Peek(1)
+		if err == nil && first[0]&opControl != 0 {
+			if err = c.controlFrame(); err == nil {
+				continue
+			}
 		}
-	}()
-	buf := buffers.Get().(*[]byte)
-	defer func() { giveBack(buf) }()
-	data := (*buf)[:0]
-	for {
-		kind, r, err := c.ws.NextReader()
 		if err != nil {
 			return c.readFailed(err)
 		}
-		if kind != websocket.TextMessage {
-			return c.fatal(message.CodeProtocolError, "a binary frame")
-		}
-		slow := !wholeFrame(c.reader)
-		if slow {
-			c.patience()
-		}
-		if data, err = appendAll(data, r); err != nil {
-			return c.readFailed(err)
-		}
-		if slow {
-			c.calm()
-		}
-		if len(data) < batchBytes && wholeFrame(c.reader) {
-			data = append(data, '\n') // what has arrived already is worked on together, and published as one batch
-			continue
-		}
-		c.work(data)
-		*buf, data = data[:0], data[:0]
+		aside(func() { cause, over = c.input() })
 	}
+	return cause
+}
+
+// controlFrame takes a control frame that stands between messages; gorilla would go on to wait for the next message, with all that this takes. Those in the middle
+// of a message it takes itself.
+func (c *conn) controlFrame() error {
+	op, payload, err := readControl(c.reader)
+	if err != nil {
+		return err
+	}
+	switch op {
+	case opPing:
+		c.sendControl(opPong, payload)
+	case opClose:
+		return closeError(payload)
+	}
+	return nil
+}
+
+// aside runs f on a goroutine of its own and waits for it.
+func aside(f func()) {
+	var done sync.WaitGroup
+	done.Go(f)
+	done.Wait()
+}
+
+// input reads what has arrived, at least one message, and works on it as one batch. over: the socket has ended, because of cause. A fault in one connection ends that connection only.
+func (c *conn) input() (cause flexsession.Cause, over bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.e.core.Logger.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("a connection failed")
+			cause, over = flexsession.Because(message.CodeInternalError), true
+		}
+	}()
+	buf := c.e.buffers.get()
+	defer c.e.buffers.put(buf)
+	for more := true; more; more = len(*buf) < batchBytes && wholeFrame(c.reader) {
+		if err := c.message(buf); err != nil {
+			return c.readFailed(err), true
+		}
+	}
+	c.work(*buf)
+	return flexsession.Cause{}, false
+}
+
+// errBinary is a frame of a type that the protocol does not have.
+var errBinary = errors.New("websocket: a binary frame")
+
+// message appends the next message to buf, and an LF. One that is not there as a whole has its time to arrive, so that nobody holds a buffer by sending a byte a minute.
+func (c *conn) message(buf *[]byte) error {
+	if !wholeFrame(c.reader) {
+		c.patience()
+		defer c.calm()
+	}
+	kind, r, err := c.ws.NextReader()
+	if err != nil {
+		return err
+	}
+	if kind != websocket.TextMessage {
+		return errBinary
+	}
+	if *buf, err = appendAll(*buf, r); err == nil {
+		*buf = append(*buf, '\n')
+	}
+	return err
 }
 
 // batchBytes bounds how much input is gathered before it is worked on.

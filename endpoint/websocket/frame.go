@@ -3,6 +3,10 @@ package websocket
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
 )
 
 // Frame types (RFC 6455 section 5.2).
@@ -11,7 +15,10 @@ const (
 	opClose = 0x8
 	opPing  = 0x9
 	opPong  = 0xA
-	fin     = 0x80
+
+	opControl = 0x8 // a bit of every control frame's type
+	fin       = 0x80
+	masked    = 0x80
 )
 
 // headerRoom is the longest header of a frame from a server: no mask.
@@ -47,6 +54,46 @@ func appendControl(b []byte, op byte, payload string) []byte {
 // appendClose appends a close frame with a code and a reason.
 func appendClose(b []byte, code int, reason string) []byte {
 	return appendControl(b, opClose, string([]byte{byte(code >> 8), byte(code)})+reason)
+}
+
+// errControl is a control frame that breaks RFC 6455 section 5.5, or is not masked as section 5.1 wants.
+var errControl = errors.New("websocket: a malformed control frame")
+
+// readControl takes a control frame of a client off r.
+func readControl(r *bufio.Reader) (op byte, payload string, err error) {
+	h, err := r.Peek(2)
+	if err != nil {
+		return 0, "", err
+	}
+	op, n := h[0]&0x0F, int(h[1]&^masked)
+	if h[0] != fin|op || op > opPong || h[1]&masked == 0 || n > 125 {
+		return 0, "", errControl
+	}
+	f, err := r.Peek(6 + n)
+	if err != nil {
+		return 0, "", err
+	}
+	text := make([]byte, n)
+	for i := range text {
+		text[i] = f[6+i] ^ f[2+i%4]
+	}
+	_, err = r.Discard(6 + n)
+	return op, string(text), err
+}
+
+// closeError is what a close frame's payload says (RFC 6455 sections 5.5.1 and 7.4).
+func closeError(payload string) error {
+	if payload == "" {
+		return &websocket.CloseError{Code: websocket.CloseNoStatusReceived}
+	}
+	if len(payload) < 2 {
+		return errControl
+	}
+	code := int(payload[0])<<8 | int(payload[1])
+	if !utf8.ValidString(payload[2:]) || code < 1000 || code >= 5000 || code >= 1004 && code <= 1006 || code >= 1015 && code < 3000 {
+		return errControl
+	}
+	return &websocket.CloseError{Code: code, Text: payload[2:]}
 }
 
 // wholeFrame says whether r holds a complete, unfragmented text frame of a client, so that it can be read without waiting.

@@ -32,6 +32,7 @@ type Endpoint struct {
 	core     *endpoint.Core
 	def      *channel.ChannelDefinition
 	upgrader websocket.Upgrader
+	buffers  buffers
 }
 
 // Mount adds the endpoint's route to r.

@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"runtime/debug"
-	"sync"
 
 	"sluice/channel/message"
 	"sluice/endpoint"
@@ -11,16 +10,6 @@ import (
 
 // maxWrite is how much is gathered into one frame; one line alone may be longer.
 const maxWrite = 64 << 10
-
-// buffers are for writing; the large ones are not kept.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
-
-func giveBack(b *[]byte) {
-	if cap(*b) <= 2*maxWrite {
-		*b = (*b)[:0]
-		buffers.Put(b)
-	}
-}
 
 // Wake implements Transport: the writer runs until there is nothing left.
 func (c *conn) Wake() {
@@ -103,7 +92,7 @@ func (c *conn) End(cause flexsession.Cause) {
 
 func (c *conn) appendOut(line []byte) {
 	if c.out == nil {
-		c.out = buffers.Get().(*[]byte)
+		c.out = c.e.buffers.get()
 	}
 	*c.out = append(*c.out, line...)
 }
@@ -133,8 +122,8 @@ func (c *conn) write() {
 			c.net.Close()
 		}
 	}()
-	buf := buffers.Get().(*[]byte)
-	defer giveBack(buf)
+	buf := c.e.buffers.get()
+	defer c.e.buffers.put(buf)
 	for {
 		b, last, stop := c.gather((*buf)[:0])
 		if stop {
@@ -175,7 +164,7 @@ func (c *conn) gather(b []byte) (_ []byte, last, stop bool) {
 	b = append(b, make([]byte, headerRoom)...)
 	if out != nil {
 		b = append(b, *out...)
-		giveBack(out)
+		c.e.buffers.put(out)
 	}
 	if client != nil {
 		var more bool
