@@ -22,6 +22,8 @@ export class Sluice {
 		const binary = process.env["SLUICE"] ?? join(directory, "sluice");
 		if (!process.env["SLUICE"]) execFileSync("go", ["build", "-o", binary, "./cmd/sluice"], { cwd: root });
 		const child = spawn(binary, ["serve", "--listen", listen], { cwd: directory, stdio: ["ignore", "pipe", "pipe"] });
+		let heard = "";
+		child.stderr.on("data", (chunk) => (heard = (heard + String(chunk)).slice(-8000)));
 		const [url, metrics] = await new Promise<[string, string]>((resolve, reject) => {
 			let said = "";
 			const hear = (chunk: Buffer): void => {
@@ -31,7 +33,10 @@ export class Sluice {
 			};
 			child.stdout.on("data", hear);
 			child.stderr.on("data", hear);
-			child.on("exit", (code) => reject(new Error(`sluice ended with ${code}: ${said}`)));
+			child.on("exit", (code, signal) => reject(new Error(`sluice ended with ${code ?? signal}: ${said}`)));
+		});
+		child.on("exit", (code, signal) => {
+			if (code !== 0) console.error(`sluice ended with ${code ?? signal}, having said:\n${heard}`);
 		});
 		return new Sluice(child, directory, url, metrics);
 	}

@@ -117,3 +117,17 @@ describe.each(["websocket", "streaming", "longpoll"] as ChannelType[])("the clie
 		await vi.waitFor(async () => expect([await server.metric("sluice_clients"), await server.metric("sluice_subscriptions")]).toEqual([0, 0]), { timeout: 5000 });
 	});
 });
+
+it("leaves nothing behind, whichever channel wins the race and whenever it is called off", async () => {
+	const winners = new Set<string | undefined>();
+	for (let round = 0; round < 60; round++) {
+		const channelSet = new ChannelSet({ channels: `${server.url}config.json`, webSocket: WebSocket as unknown as WebSocketClass, staggerMillis: round % 8 });
+		const subscribed = new Consumer({ channelSet, destination: "chat", subtopic: "race" }).subscribe();
+		if (round % 3 > 0) await subscribed;
+		else await Promise.race([subscribed, new Promise((resolve) => setTimeout(resolve, round % 13))]);
+		winners.add(channelSet.currentChannel?.type);
+		await channelSet.disconnectAll();
+	}
+	expect(winners.size).toBeGreaterThan(1);
+	await vi.waitFor(async () => expect([await server.metric("sluice_clients"), await server.metric("sluice_subscriptions")]).toEqual([0, 0]), { timeout: 5000 });
+}, 60_000);
