@@ -15,6 +15,7 @@ type Pulse struct {
 	heartbeat time.Duration // 0: none
 	limit     time.Duration
 	beat      func()
+	fire      func() // look, made once
 	stuck     func()
 
 	start   time.Time
@@ -25,6 +26,7 @@ type Pulse struct {
 // Start begins to watch. beat and stuck run on the wheel's goroutine and must not block. heartbeat at or below zero: no beats.
 func (p *Pulse) Start(w *heartbeat.Wheel, heartbeat, limit time.Duration, beat, stuck func()) {
 	p.wheel, p.heartbeat, p.limit, p.beat, p.stuck, p.start = w, max(heartbeat, 0), limit, beat, stuck, time.Now()
+	p.fire = p.look
 	p.arm(p.limit)
 }
 
@@ -44,7 +46,7 @@ func (p *Pulse) arm(limit time.Duration) {
 	if p.heartbeat > 0 {
 		limit = min(limit, p.heartbeat)
 	}
-	p.wheel.Schedule(&p.timer, limit, p.look)
+	p.wheel.Schedule(&p.timer, limit, p.fire)
 }
 
 func (p *Pulse) look() {
@@ -65,6 +67,6 @@ func (p *Pulse) look() {
 		p.beat()
 		p.arm(p.heartbeat)
 	default:
-		p.wheel.Schedule(&p.timer, min(p.heartbeat-silent, p.limit), p.look)
+		p.wheel.Schedule(&p.timer, min(p.heartbeat-silent, p.limit), p.fire)
 	}
 }

@@ -1,6 +1,7 @@
 package flexsession
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -40,19 +41,20 @@ type FlexClient struct {
 	principal  *channel.Principal
 	fromRecord bool // the user came from the record, so logging out concerns the record
 	record     *Record
-	sessions   map[Session]struct{}
+	sessions   []Session // few: one for each endpoint it has used
 	transport  Transport
 	attach     uint64
 	owed       bool // a Flush is owed: something entered the outbox since the last one
 	out        outbox
 	up         uplink
 	subs       map[string]*MessageClient
-	dests      map[string]*interest
+	dests      []*interest // few: one for each destination it has subscriptions on
 	ended      *Cause
 }
 
 // interest is what a client has on one destination.
 type interest struct {
+	dest    *channel.Destination
 	members []*MessageClient
 	last    *message.Message // handed over last: several subscriptions that match bring it once
 }
@@ -226,7 +228,7 @@ func (c *FlexClient) End(cause Cause) bool {
 		s.sub.Close()
 		c.registry.messageClientDestroyed(s, cause)
 	}
-	for s := range sessions {
+	for _, s := range sessions {
 		s.drop(c)
 	}
 	if record != nil {
@@ -249,11 +251,8 @@ func (c *FlexClient) join(s Session) {
 	if c.ended != nil {
 		return
 	}
-	if _, ok := c.sessions[s]; !ok {
-		if c.sessions == nil {
-			c.sessions = make(map[Session]struct{}, 1)
-		}
-		c.sessions[s] = struct{}{}
+	if !slices.Contains(c.sessions, s) {
+		c.sessions = append(c.sessions, s)
 		s.add(c)
 	}
 }
@@ -262,7 +261,7 @@ func (c *FlexClient) join(s Session) {
 func (c *FlexClient) leave(s Session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.sessions, s)
+	c.sessions = slices.DeleteFunc(c.sessions, func(o Session) bool { return o == s })
 }
 
 // Facts is what people may know of a client.
@@ -290,7 +289,7 @@ func (c *FlexClient) Facts() Facts {
 	if c.transport != nil {
 		f.Transport, f.Endpoint = c.transport.Kind(), c.transport.Endpoint()
 	}
-	for s := range c.sessions {
+	for _, s := range c.sessions {
 		f.Sessions = append(f.Sessions, s.ID())
 	}
 	return f

@@ -91,16 +91,26 @@ func (c *FlexClient) Subscribe(d *channel.Destination, topics []string, correlat
 // keep enters s into the client's tables. The caller holds c.mu.
 func (c *FlexClient) keep(s *MessageClient) {
 	if c.subs == nil {
-		c.subs, c.dests = make(map[string]*MessageClient, 1), make(map[string]*interest, 1)
+		c.subs = make(map[string]*MessageClient, 1)
 	}
 	c.subs[s.ID()] = s
-	in := c.dests[s.Destination()]
+	in := c.interest(s.sub.Destination())
 	if in == nil {
-		in = &interest{}
-		c.dests[s.Destination()] = in
+		in = &interest{dest: s.sub.Destination()}
+		c.dests = append(c.dests, in)
 	}
 	s.dest = in
 	in.members = append(in.members, s)
+}
+
+// interest is what the client has on d, or nil. The caller holds c.mu.
+func (c *FlexClient) interest(d *channel.Destination) *interest {
+	for _, in := range c.dests {
+		if in.dest == d {
+			return in
+		}
+	}
+	return nil
 }
 
 // Subscription is the client's subscription of that id, or nil.
@@ -133,7 +143,7 @@ func (c *FlexClient) Unsubscribe(id, correlationID string) *message.Error {
 	s.closed = true
 	s.dest.members = slices.DeleteFunc(s.dest.members, func(o *MessageClient) bool { return o == s })
 	if len(s.dest.members) == 0 {
-		delete(c.dests, s.Destination())
+		c.dests = slices.DeleteFunc(c.dests, func(in *interest) bool { return in == s.dest })
 	}
 	c.push(entry{line: stateLine("unsubscribe", s, correlationID)})
 	c.mu.Unlock()
@@ -167,10 +177,10 @@ func (s *MessageClient) Change(add, remove []string, correlationID string) *mess
 	return nil
 }
 
-// Push hands m to the client alone, for those of its subscriptions that match. It reports whether there was one.
-func (c *FlexClient) Push(m *message.Message) bool {
+// Push hands m, a message on d, to the client alone, for those of its subscriptions that match. It reports whether there was one.
+func (c *FlexClient) Push(d *channel.Destination, m *message.Message) bool {
 	c.mu.Lock()
-	in := c.dests[m.Destination]
+	in := c.interest(d)
 	if in == nil || c.ended != nil {
 		c.mu.Unlock()
 		return false

@@ -1,6 +1,7 @@
 package flexsession
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -37,8 +38,8 @@ type base struct {
 	created  time.Time
 	registry *Registry
 
-	mu      sync.Mutex // guards the following
-	clients map[*FlexClient]struct{}
+	mu      sync.Mutex    // guards the following
+	clients []*FlexClient // one, or those of a browser's tabs
 	ended   bool
 }
 
@@ -51,11 +52,7 @@ func (s *base) Created() time.Time { return s.created }
 func (s *base) Clients() []*FlexClient {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]*FlexClient, 0, len(s.clients))
-	for c := range s.clients {
-		all = append(all, c)
-	}
-	return all
+	return slices.Clone(s.clients)
 }
 
 func (s *base) add(c *FlexClient) {
@@ -64,16 +61,13 @@ func (s *base) add(c *FlexClient) {
 	if s.ended {
 		return
 	}
-	if s.clients == nil {
-		s.clients = make(map[*FlexClient]struct{}, 1)
-	}
-	s.clients[c] = struct{}{}
+	s.clients = append(s.clients, c)
 }
 
 func (s *base) drop(c *FlexClient) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.clients, c)
+	s.clients = slices.DeleteFunc(s.clients, func(o *FlexClient) bool { return o == c })
 }
 
 // finish takes the session out of everything. It reports false when it has ended before.
@@ -87,7 +81,7 @@ func (s *base) finish(self Session, cause Cause) bool {
 	clients := s.clients
 	s.clients = nil
 	s.mu.Unlock()
-	for c := range clients {
+	for _, c := range clients {
 		c.leave(self)
 	}
 	s.registry.sessionEnded(self, cause)

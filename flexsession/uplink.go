@@ -8,10 +8,17 @@ import (
 
 // uplink orders what a client sends by its seq, runs each request once, and keeps the replies until the client has got them.
 type uplink struct {
-	last  uint64             // the highest seq that was started
-	got   uint64             // the client has every reply up to here
-	kept  map[uint64]*answer // replies after got, by seq
-	bytes int                // of the kept replies
+	last  uint64         // the highest seq that was started
+	kept  deque[*answer] // replies to the last requests, that of last at the end; those before the client has got
+	bytes int            // of the kept replies
+}
+
+// answer is the kept reply to seq, or nil.
+func (u *uplink) answer(seq uint64) *answer {
+	if seq > u.last || u.last-seq >= uint64(u.kept.len()) {
+		return nil
+	}
+	return *u.kept.at(u.kept.len() - 1 - int(u.last-seq))
 }
 
 // answer is the reply to one numbered request, or the place where it will stand.
@@ -38,7 +45,7 @@ func (c *FlexClient) Begin(req *message.Request, send func([]byte)) (reply func(
 	u := &c.up
 	switch {
 	case req.Seq <= u.last:
-		if a := u.kept[req.Seq]; a == nil {
+		if a := u.answer(req.Seq); a == nil {
 			// The client said that it has this reply; only a confused one asks again.
 			send(message.AppendError(nil, &message.Error{Code: message.CodeUplinkGap, CorrelationID: req.MessageID, Expect: u.last + 1}))
 		} else if a.line != nil {
@@ -52,22 +59,19 @@ func (c *FlexClient) Begin(req *message.Request, send func([]byte)) (reply func(
 	case req.Seq > u.last+1:
 		send(message.AppendError(nil, &message.Error{Code: message.CodeUplinkGap, CorrelationID: req.MessageID, Expect: u.last + 1}))
 		return nil, false
-	case len(u.kept) >= c.registry.opts.MaxOpenRequests || u.bytes >= maxKeptBytes:
+	case u.kept.len() >= c.registry.opts.MaxOpenRequests || u.bytes >= maxKeptBytes:
 		send(message.AppendError(nil, &message.Error{Code: message.CodeTooManyRequests, CorrelationID: req.MessageID, Value: c.registry.opts.MaxOpenRequests}))
 		return nil, false
 	}
 	u.last = req.Seq
-	if u.kept == nil {
-		u.kept = make(map[uint64]*answer)
-	}
-	u.kept[req.Seq] = &answer{}
+	u.kept.push(&answer{})
 	return func(line []byte) { c.answered(req.Seq, line, send) }, true
 }
 
 func (c *FlexClient) answered(seq uint64, line []byte, send func([]byte)) {
 	c.mu.Lock()
 	var then []func([]byte)
-	if a := c.up.kept[seq]; a != nil {
+	if a := c.up.answer(seq); a != nil {
 		a.line, then, a.then = bytes.Clone(line), a.then, nil
 		c.up.bytes += len(line)
 	}
@@ -83,11 +87,8 @@ func (c *FlexClient) Got(seq uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	u := &c.up
-	for u.got < min(seq, u.last) {
-		u.got++
-		if a := u.kept[u.got]; a != nil {
-			u.bytes -= len(a.line)
-			delete(u.kept, u.got)
-		}
+	for u.kept.len() > 0 && u.last-uint64(u.kept.len()-1) <= seq {
+		u.bytes -= len((*u.kept.front()).line)
+		u.kept.pop()
 	}
 }

@@ -226,7 +226,7 @@ func (a *api) send(req *sendRequest) (any, *message.Error) {
 	}
 	reached := 0
 	for _, c := range clients {
-		if c.Push(m) {
+		if c.Push(a.s.broker.Destination(m.Destination), m) {
 			reached++
 		}
 	}
