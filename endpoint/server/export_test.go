@@ -1,0 +1,13 @@
+package server
+
+import "github.com/go-chi/chi/v5"
+
+// Routes are what the listener of that id serves, for tests that hold documents to them.
+func (s *Server) Routes(id string) chi.Routes {
+	for _, l := range s.listeners {
+		if l.ID == id {
+			return s.routes(l).(chi.Routes)
+		}
+	}
+	return nil
+}
