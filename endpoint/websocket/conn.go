@@ -75,10 +75,11 @@ func (c *conn) read() {
 	c.e.core.Open.Leave(c.e.def.ID)
 }
 
-// frames reads until the socket ends, and says why it did. While nothing comes it waits with a shallow stack and the connection's small buffer alone; what comes is worked on
+// frames reads until the socket ends, and says why it did. While nothing comes it waits with a shallow stack and no buffer; what comes is worked on
 // aside, because a goroutine keeps the deepest stack it ever had.
 func (c *conn) frames() (cause flexsession.Cause) {
 	for over := false; !over; {
+		c.await()
 		first, err := c.reader.Peek(1)
 		if err == nil && first[0]&opControl != 0 {
 			if err = c.controlFrame(); err == nil {
@@ -91,6 +92,15 @@ func (c *conn) frames() (cause flexsession.Cause) {
 		aside(func() { cause, over = c.input() })
 	}
 	return cause
+}
+
+// await returns when something has come in. Meanwhile the connection holds no buffer, where it can do without.
+func (c *conn) await() {
+	if w, ok := c.net.(waiter); ok && c.reader.Buffered() == 0 {
+		c.e.readers.takeBack(c.reader)
+		w.WaitReadable() // where it cannot, Peek waits instead
+		c.e.readers.lend(c.reader, c.net)
+	}
 }
 
 // controlFrame takes a control frame that stands between messages; gorilla would go on to wait for the next message, with all that this takes. Those in the middle

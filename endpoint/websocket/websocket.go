@@ -24,15 +24,13 @@ import (
 // Subprotocol is the one the endpoint speaks, for clients that ask for one (RFC 6455 section 1.9).
 const Subprotocol = "sluice"
 
-// readBuffer is the buffer of one connection. Every idle connection holds one.
-const readBuffer = 1024
-
 // Endpoint serves one WebSocket channel.
 type Endpoint struct {
 	core     *endpoint.Core
 	def      *channel.ChannelDefinition
 	upgrader websocket.Upgrader
 	buffers  buffers
+	readers  readers
 }
 
 // Mount adds the endpoint's route to r.
@@ -55,7 +53,7 @@ func (e *Endpoint) upgrade(w http.ResponseWriter, r *http.Request) {
 		e.core.Refuse(w, r, &message.Error{Code: message.CodeLimitConnections, Value: e.def.MaxConnections})
 		return
 	}
-	hijack := &hijacker{ResponseWriter: w}
+	hijack := &hijacker{ResponseWriter: w, readers: &e.readers}
 	ws, err := e.upgrader.Upgrade(hijack, r, nil)
 	if err != nil {
 		e.core.Open.Leave(e.def.ID)
@@ -70,8 +68,9 @@ func (e *Endpoint) upgrade(w http.ResponseWriter, r *http.Request) {
 // hijacker gives gorilla a small reader that we can look into, and a connection on which only its handshake is written.
 type hijacker struct {
 	http.ResponseWriter
-	conn   net.Conn
-	reader *bufio.Reader
+	readers *readers
+	conn    net.Conn
+	reader  *bufio.Reader
 }
 
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -84,7 +83,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, net.ErrClosed
 	}
 	h.conn = conn
-	h.reader = bufio.NewReaderSize(conn, readBuffer)
+	h.reader = new(bufio.Reader)
+	h.readers.lend(h.reader, conn)
 	return &handshakeOnly{Conn: conn}, bufio.NewReadWriter(h.reader, rw.Writer), nil
 }
 

@@ -1,0 +1,34 @@
+//go:build unix
+
+package server
+
+import (
+	"errors"
+	"net"
+	"syscall"
+)
+
+// WaitReadable returns when there is something to read, or an end or an error to be read, without a buffer to read into. It implements what endpoint/websocket asks for.
+// The error is for a connection that cannot do this: TLS has no socket of its own, and a PROXY line would be taken for input.
+func (c *countedConn) WaitReadable() error {
+	switch under := c.Conn.(type) {
+	case *net.TCPConn:
+		return waitReadable(under)
+	case interface{ WaitReadable() error }:
+		return under.WaitReadable()
+	}
+	return errors.ErrUnsupported
+}
+
+// waitReadable looks before it waits: Go's poller tells each arrival once, and forgets it when a wait begins.
+func waitReadable(c *net.TCPConn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		return err != syscall.EAGAIN
+	})
+}
