@@ -20,7 +20,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) channel.Engine) {
 	for name, test := range map[string]func(*testing.T, channel.Engine){
 		"Delivers":            testDelivers,
 		"KeepsTheOrder":       testOrder,
-		"BeforeRun":    testBeforeRun,
+		"BeforeRun":           testBeforeRun,
 		"RefusesAfterTheEnd":  testAfterEnd,
 		"EndsUnderLoad":       testEndUnderLoad,
 		"GivesTheBatchBack":   testBatchIsTheCallers,

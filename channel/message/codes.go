@@ -27,7 +27,7 @@ const (
 	CodeLogout             Code = 4011 // The user logged out.
 	CodeClientDetached     Code = 4012 // The page was closed or left.
 	CodeStreamClosed       Code = 4013 // The client closed the stream.
-	CodeHandshakeTimeout   Code = 4014 // The client sent no complete message in the time given for the first one.
+	CodeHandshakeTimeout   Code = 4014 // The client did not connect in the time given for it.
 	CodeInternalError      Code = 4015 // The server failed while serving this connection.
 	CodeMessageTooLarge    Code = 4016 // The client sent a frame larger than the server takes.
 	CodeConnectionClosed   Code = 4017 // The peer closed the connection in order.

@@ -2,8 +2,8 @@ package main
 
 import (
 	"fmt"
-	"time"
 
+	"sluice/channel/memengine"
 	"sluice/cmd/internal/config"
 	"sluice/endpoint/server"
 	"sluice/flexsession"
@@ -24,7 +24,11 @@ func serverOptions(cfg *config.Config) (server.Options, error) {
 			MaxOpenRequests:      cfg.FlexClient.MaxOpenRequests,
 			MaxClients:           cfg.FlexClient.MaxClients,
 			MaxClientsPerSession: cfg.FlexClient.MaxClientsPerSession,
+			RememberEnds:         cfg.FlexClient.MaxRememberedEnds,
 		},
+		Engine:           memengine.New(memengine.Options{MaxPending: cfg.FlexClient.MaxPendingMessages}),
+		MaxTickets:       cfg.FlexClient.MaxTickets,
+		RememberIDs:      cfg.API.MaxRememberedMessageIDs,
 		ConfirmInterval:  cfg.FlexClient.ConfirmInterval,
 		CookieName:       cfg.Security.SessionCookieName,
 		CookieSecure:     string(cfg.Security.SessionCookieSecure),
@@ -43,7 +47,7 @@ func serverOptions(cfg *config.Config) (server.Options, error) {
 			MaxNewSessions:     s.MaxNewSessionsPerMinutePerAddress,
 			ReadHeaderTimeout:  s.ReadHeaderTimeout,
 			RequestBodyTimeout: s.RequestBodyTimeout,
-			ShutdownTimeout:    max(s.ShutdownTimeout, time.Nanosecond), // 0: do not wait
+			HandshakeTimeout:   s.HandshakeTimeout,
 		})
 	}
 	for _, k := range cfg.API.Keys {

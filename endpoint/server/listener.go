@@ -34,7 +34,7 @@ func (s *Server) newListener(l Listener) (*listener, error) {
 	core := s.shared
 	core.Proxies = endpoint.NewProxies(l.TrustedProxies)
 	core.Gate = endpoint.NewGate(l.MaxNewSessions, s.opts.MaxLoginFailures)
-	core.Limits.RequestTimeout = l.RequestBodyTimeout
+	core.Limits.RequestTimeout, core.Limits.Handshake = l.RequestBodyTimeout, l.HandshakeTimeout
 	bound := &listener{Listener: l, core: &core}
 	if l.CertificateFile != "" || l.PrivateKeyFile != "" {
 		cert, err := tls.LoadX509KeyPair(l.CertificateFile, l.PrivateKeyFile)

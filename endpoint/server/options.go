@@ -22,12 +22,11 @@ type Options struct {
 	FlexClient flexsession.Options // the limits of clients; what is not a limit is filled in by New
 
 	ConfirmInterval  time.Duration // confirm-interval-millis: zero is 5 s
-	HandshakeTimeout time.Duration // how long a WebSocket may be open without a client: zero is 10 s
 	CookieName       string        // session-cookie-name: empty is SluiceSessionId
 	CookieSecure     string        // session-cookie-secure: auto (also empty), true or false
 	MaxLoginFailures int           // max-login-failures-per-minute of an address or a user: zero is no limit
-	MaxTickets       int           // how many tickets for plain GETs may be out: zero is 10000
-	RememberIDs      int           // how many messageIds the API remembers to publish each once: zero is 10000
+	MaxTickets       int           // max-tickets: how many tickets for plain GETs may be out; zero is 10000
+	RememberIDs      int           // max-remembered-message-ids: how many messageIds the API remembers to publish each once; zero is 10000
 
 	Passwords *flexsession.Passwords // nil: nobody can log in
 	APIKeys   []APIKey               // none: the API answers nobody
@@ -71,7 +70,7 @@ type Listener struct {
 	MaxNewSessions     int           // max-new-sessions-per-minute-per-address: zero is no limit
 	ReadHeaderTimeout  time.Duration // read-header-timeout-millis: zero is 10 s
 	RequestBodyTimeout time.Duration // request-body-timeout-millis: zero is 30 s
-	ShutdownTimeout    time.Duration // shutdown-timeout-millis: zero is 10 s
+	HandshakeTimeout   time.Duration // handshake-timeout-millis: how long a WebSocket may be open without a client; zero is 10 s
 }
 
 func orDefault[T comparable](p *T, v T) {
@@ -83,7 +82,6 @@ func orDefault[T comparable](p *T, v T) {
 
 func (o *Options) defaults() {
 	orDefault(&o.ConfirmInterval, 5*time.Second)
-	orDefault(&o.HandshakeTimeout, 10*time.Second)
 	orDefault(&o.CookieName, "SluiceSessionId")
 	orDefault(&o.CookieSecure, "auto")
 	orDefault(&o.MaxTickets, 10000)
@@ -99,7 +97,7 @@ func (o *Options) defaults() {
 		orDefault(&l.MaxConnections, 20000)
 		orDefault(&l.ReadHeaderTimeout, 10*time.Second)
 		orDefault(&l.RequestBodyTimeout, 30*time.Second)
-		orDefault(&l.ShutdownTimeout, 10*time.Second)
+		orDefault(&l.HandshakeTimeout, 10*time.Second)
 	}
 	for i := range o.Channels {
 		c := &o.Channels[i]

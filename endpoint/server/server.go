@@ -63,7 +63,6 @@ func New(opts Options) (*Server, error) {
 		Open:      endpoint.NewTracker(),
 		Limits: endpoint.Limits{
 			ConfirmInterval: opts.ConfirmInterval,
-			Handshake:       opts.HandshakeTimeout,
 			MaxOpenRequests: opts.FlexClient.MaxOpenRequests,
 			MaxReplies:      opts.FlexClient.MaxWaitingBytes,
 			CookieName:      opts.CookieName,

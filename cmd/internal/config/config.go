@@ -50,6 +50,7 @@ type Server struct {
 	MaxNewSessionsPerMinutePerAddress int           // max-new-sessions-per-minute-per-address: 0 no limit
 	ReadHeaderTimeout                 time.Duration // read-header-timeout-millis
 	RequestBodyTimeout                time.Duration // request-body-timeout-millis
+	HandshakeTimeout                  time.Duration // handshake-timeout-millis
 	ShutdownTimeout                   time.Duration // shutdown-timeout-millis
 }
 
@@ -77,6 +78,9 @@ type FlexClient struct {
 	HeartbeatInterval      time.Duration // heartbeat-interval-millis: already copied to every channel that has none of its own
 	MaxClients             int           // max-clients
 	MaxClientsPerSession   int           // max-clients-per-session
+	MaxPendingMessages     int           // max-pending-messages
+	MaxRememberedEnds      int           // max-remembered-ends
+	MaxTickets             int           // max-tickets
 }
 
 // Security is who may log in, and how a login is remembered: security.
@@ -99,7 +103,8 @@ const (
 
 // API is the HTTP interface for services: api.
 type API struct {
-	Keys []APIKey // key
+	Keys                    []APIKey // key
+	MaxRememberedMessageIDs int      // max-remembered-message-ids
 }
 
 // APIKey is one key/@id and key/@value. Value is a secret.

@@ -22,7 +22,7 @@ var scopeDocs = []struct {
 	{ScopeFlexClient, "flex-client", "What holds for every client application."},
 	{ScopeSecurity, "security", "Who may log in, and how a login is remembered."},
 	{ScopeConstraint, "security/security-constraint", "Who may use what refers to it. It may also be written in place, inside a channel's or destination's `security`."},
-	{ScopeAPI, "api", "Keys of services that use /api/v1, on a server with the role api."},
+	{ScopeAPI, "api", "Keys of services that use /api/v1: on the servers with the role api or, where there is none, on the public ones."},
 	{ScopeLogging, "logging", "Where log lines go. Without a target: standard error, level Info."},
 	{ScopeSystem, "system", "Nothing of this section is served."},
 	{ScopeCluster, "clusters/cluster", "This version runs on one node."},

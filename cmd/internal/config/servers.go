@@ -25,7 +25,10 @@ type flexClientDraft struct {
 func (f *flexClientDraft) note(name string, at pos) { f.given[name] = at }
 
 // apiDraft is the api section.
-type apiDraft struct{ keys []apiKeyDraft }
+type apiDraft struct {
+	API
+	keys []apiKeyDraft
+}
 
 type apiKeyDraft struct {
 	APIKey
@@ -121,6 +124,7 @@ func (l *loader) readFlexClient() {
 func (l *loader) readAPI() {
 	a := &apiDraft{}
 	l.readSection(ScopeAPI, a)
+	l.cfg.API = a.API
 	seen := map[string]bool{}
 	for _, k := range a.keys {
 		switch {

@@ -105,6 +105,12 @@ func flexClientSettings() []Setting {
 			set: fc(func(f *flexClientDraft, v Value) { f.MaxOpenRequests = v.Int })},
 		Setting{Name: "max-clients", Kind: Int, Min: 1, Default: "200000", From: sluice, Doc: "Clients of the whole server.",
 			set: fc(func(f *flexClientDraft, v Value) { f.MaxClients = v.Int })},
+		Setting{Name: "max-pending-messages", Kind: Int, Min: 1, Default: "65536", From: sluice, Doc: "Published messages that are not yet in the outboxes of their receivers; past it publishers wait.",
+			set: fc(func(f *flexClientDraft, v Value) { f.MaxPendingMessages = v.Int })},
+		Setting{Name: "max-remembered-ends", Kind: Int, Min: 1, Default: "10000", From: sluice, Doc: "Ended clients that are still told why they have ended when they come late; the oldest are forgotten first.",
+			set: fc(func(f *flexClientDraft, v Value) { f.MaxRememberedEnds = v.Int })},
+		Setting{Name: "max-tickets", Kind: Int, Min: 1, Default: "10000", From: sluice, Doc: "Tickets for plain GETs that may be out at a time; the oldest give way.",
+			set: fc(func(f *flexClientDraft, v Value) { f.MaxTickets = v.Int })},
 		Setting{Name: "max-clients-per-session", Kind: Int, Min: 1, Default: "100", From: sluice, Doc: "Clients (tabs) of one FlexSession.",
 			set: fc(func(f *flexClientDraft, v Value) { f.MaxClientsPerSession = v.Int })},
 		Setting{Name: "timeout-minutes", Kind: Minutes, Default: "0", Zero: "a client ends with its last session", Strict: true, Status: NotServed, Harmless: []string{"0"}, From: blazeDS,
@@ -119,6 +125,8 @@ func flexClientSettings() []Setting {
 
 func apiSettings() []Setting {
 	return within(ScopeAPI, "",
+		Setting{Name: "max-remembered-message-ids", Kind: Int, Min: 1, Default: "10000", From: sluice, Doc: "Message ids that are remembered, so that a publish which a service repeats is done once; the oldest are forgotten first.",
+			set: on(func(a *apiDraft, v Value) { a.MaxRememberedMessageIDs = v.Int })},
 		Setting{Name: "key", Kind: Group, List: true, From: sluice, Doc: "A key with which a service may use /api/v1.",
 			set: on(func(a *apiDraft, v Value) {
 				k := apiKeyDraft{at: v.at}

@@ -37,6 +37,8 @@ func serverSettings() []Setting {
 				set: sv(func(s *serverDraft, v Value) { s.ReadHeaderTimeout = v.Dur })},
 			Setting{Name: "request-body-timeout-millis", Kind: Millis, Min: 100, Default: "30000", From: sluice, Doc: "How long a request's body may take to arrive over a slow uplink.",
 				set: sv(func(s *serverDraft, v Value) { s.RequestBodyTimeout = v.Dur })},
+			Setting{Name: "handshake-timeout-millis", Kind: Millis, Min: 100, Default: "10000", From: sluice, Doc: "How long a WebSocket may be open before its client has connected.",
+				set: sv(func(s *serverDraft, v Value) { s.HandshakeTimeout = v.Dur })},
 			Setting{Name: "shutdown-timeout-millis", Kind: Millis, Default: "10000", Zero: "do not wait", From: sluice, Doc: "How long a shutdown waits for what is under way.",
 				set: sv(func(s *serverDraft, v Value) { s.ShutdownTimeout = v.Dur })},
 			Setting{Name: "session-timeout-minutes", Kind: Minutes, Zero: "never", From: lcds, Example: "20", Doc: "Default of session-timeout-minutes for the HTTP channels on this server; a channel's own wins.",
