@@ -95,8 +95,10 @@ func (k *Core) Decode(data []byte, def *channel.ChannelDefinition) (reqs []*mess
 	return reqs, errs, rest
 }
 
-// cut cuts data behind its line number n. The rest does not begin with anything that means nothing.
+// cut cuts data behind its line number n. What means nothing is not at the beginning of either part: where there is a part, there is something in it.
 func cut(data []byte, n int) (head, rest []byte) {
+	const nothing = "\x00 \t\r\n"
+	data = bytes.TrimLeft(data, nothing)
 	end := 0
 	for range n {
 		i := bytes.IndexByte(data[end:], '\n')
@@ -105,7 +107,7 @@ func cut(data []byte, n int) (head, rest []byte) {
 		}
 		end += i + 1
 	}
-	return data[:end], bytes.TrimLeft(data[end:], "\x00 \t\r\n")
+	return data[:end], bytes.TrimLeft(data[end:], nothing)
 }
 
 // PeerOf says who sends r, by what trusted proxies say.

@@ -57,6 +57,10 @@ func (x *Exchange) line(i, n int, req *message.Request, err *message.Error) {
 		return
 	}
 	if x.Client != nil {
+		if ended := x.Client.Ended(); ended != nil { // by a line before this one, or meanwhile
+			send(GoneLine(ended))
+			return
+		}
 		if req.HasHave && !x.Client.Confirm(req.Have) {
 			send(message.AppendGone(nil, message.Gone{Reason: "ahead"}))
 			return

@@ -20,7 +20,8 @@ type Held struct {
 	core    *Core
 	def     *channel.ChannelDefinition
 	session flexsession.Session
-	ends    bool // a lost connection is the end of the client
+	owner   *flexsession.FlexClient // whose answer it is, attached or not
+	ends    bool                    // a lost connection is the end of the client
 	w       http.ResponseWriter
 	control *http.ResponseController
 	pulse   Pulse
@@ -35,9 +36,9 @@ type Held struct {
 	cause     flexsession.Cause
 }
 
-// Hold makes a Held for an answer of r. ends: its loss ends the client.
-func (k *Core) Hold(w http.ResponseWriter, def *channel.ChannelDefinition, s flexsession.Session, ends bool) *Held {
-	return &Held{core: k, def: def, session: s, ends: ends, w: w, control: http.NewResponseController(w), wake: make(chan struct{}, 1)}
+// Hold makes a Held for an answer to c. ends: its loss ends the client.
+func (k *Core) Hold(w http.ResponseWriter, def *channel.ChannelDefinition, s flexsession.Session, c *flexsession.FlexClient, ends bool) *Held {
+	return &Held{core: k, def: def, session: s, owner: c, ends: ends, w: w, control: http.NewResponseController(w), wake: make(chan struct{}, 1)}
 }
 
 // Kind implements Transport.
@@ -238,6 +239,8 @@ func (h *Held) Stream(r *http.Request, head []byte, format func(dst, lines []byt
 		}
 		select {
 		case <-h.wake:
+		case <-h.owner.Done(): // also of a stream that is not attached
+			h.End(*h.owner.Ended())
 		case <-r.Context().Done():
 			return h.lost(message.CodeConnectionLost)
 		}

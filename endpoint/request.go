@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"mime"
@@ -36,6 +37,15 @@ func answer(w http.ResponseWriter, status int, lines []byte) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	w.Write(lines) // the client is gone if this fails, and finds out by itself
+}
+
+// AnswerAttach answers a request whose attach had no effect with the line that says why: gone has status 401, displaced 200.
+func AnswerAttach(w http.ResponseWriter, line []byte) {
+	status := http.StatusOK
+	if bytes.HasPrefix(line, []byte(`{"type":"control","operation":"gone"`)) {
+		status = http.StatusUnauthorized
+	}
+	answer(w, status, line)
 }
 
 // gone answers a request of a client that the server does not know, or no longer.
@@ -146,14 +156,15 @@ func (k *Core) body(w http.ResponseWriter, r *http.Request, def *channel.Channel
 	return body, nil
 }
 
-// Session is the client's session at this endpoint; nil when its record has ended.
+// Session is the client's session at this endpoint; nil when its record has ended. A client that comes from a WebSocket, where it had no cookie, gets a record of its own: no
+// cookie is set for it, and it ends with the client.
 func (q *Request) Session() flexsession.Session {
-	record, err := q.Record()
-	if err != nil {
-		return nil
-	}
-	if q.Client != nil && q.Client.SetRecord(record) != nil {
-		return nil
+	record := q.Client.Record()
+	if record == nil {
+		var err *message.Error
+		if record, err = q.Client.SetRecord(q.Core.Registry.NewGuestRecord(q.Def)); err != nil {
+			return nil
+		}
 	}
 	_, limit := UserAgentOf(q.Def, q.Peer.UserAgent)
 	return record.Session(q.Def, q.Peer, limit)

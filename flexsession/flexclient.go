@@ -48,8 +48,10 @@ type FlexClient struct {
 	out        outbox
 	up         uplink
 	subs       map[string]*MessageClient
+	topics     int         // of all subscriptions
 	dests      []*interest // few: one for each destination it has subscriptions on
 	ended      *Cause
+	done       chan struct{} // closed by End; nil: nobody has asked for it
 }
 
 // interest is what a client has on one destination.
@@ -78,6 +80,22 @@ func (c *FlexClient) Ended() *Cause {
 	defer c.mu.Unlock()
 	return c.ended
 }
+
+// Done is closed when the client has ended.
+func (c *FlexClient) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		c.done = make(chan struct{})
+		if c.ended != nil {
+			close(c.done)
+		}
+	}
+	return c.done
+}
+
+// Unreliable says whether it is a simple client: nothing is kept for it, and its lost connection is its end.
+func (c *FlexClient) Unreliable() bool { return c.unreliable }
 
 // Attached says what became of an attach.
 type Attached struct {
@@ -112,7 +130,7 @@ func (c *FlexClient) Attach(t Transport, attach, have uint64) Attached {
 	answer := Attached{Have: c.out.confirmed, Window: c.registry.opts.Window}
 	c.mu.Unlock()
 
-	c.join(t.Session())
+	c.Use(t.Session())
 	if old != nil && old != t {
 		old.Displace(attach)
 	}
@@ -145,9 +163,12 @@ func (c *FlexClient) Take(t Transport, buf []byte, limit int) (_ []byte, more bo
 		return buf, false
 	}
 	buf, more = c.out.take(buf, limit, c.registry.opts.Window)
-	if c.unreliable {
+	if c.unreliable && c.out.numbered > 0 {
 		c.out.confirm(c.out.sent()) // nothing is kept for it
 		more = c.out.queue.len() > 0
+		if c.record != nil {
+			c.record.Touch() // a reader that cannot confirm is active when it is written to
+		}
 	}
 	return buf, more
 }
@@ -222,6 +243,9 @@ func (c *FlexClient) End(cause Cause) bool {
 	t, subs, sessions, record := c.transport, c.subs, c.sessions, c.record
 	c.transport, c.subs, c.dests, c.sessions = nil, nil, nil, nil
 	c.out, c.up = outbox{confirmed: c.out.confirmed}, uplink{}
+	if c.done != nil {
+		close(c.done)
+	}
 	c.mu.Unlock()
 
 	for _, s := range subs {
@@ -238,11 +262,16 @@ func (c *FlexClient) End(cause Cause) bool {
 	if t != nil {
 		t.End(cause)
 	}
+	for _, s := range sessions {
+		if socket, ok := s.(*WebSocketSession); ok { // has no use without its client
+			socket.Invalidate(cause)
+		}
+	}
 	return true
 }
 
-// join links the client with a session it uses.
-func (c *FlexClient) join(s Session) {
+// Use links the client with a session it uses. Attach does so as well; a WebSocket that the client has connected on, and not attached, has to be told of its end too.
+func (c *FlexClient) Use(s Session) {
 	if s == nil {
 		return
 	}

@@ -197,7 +197,7 @@ func TestEndsOnce(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.join(record.Session(def, Peer{}, 0))
+			c.Use(record.Session(def, Peer{}, 0))
 			s := h.subscribe(t, c, "a")
 			all.Go(func() { c.End(Because(message.CodeAdministrator)) })
 			all.Go(func() { record.End(Because(message.CodeSessionInvalidated)) })

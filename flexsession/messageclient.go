@@ -53,20 +53,11 @@ func (s *MessageClient) Flush() { s.client.Flush() }
 // Subscribe makes a subscription on d with the given subtopics ("" for messages without one), and puts a subscription-state line where it takes effect.
 // The caller has checked the user's rights.
 func (c *FlexClient) Subscribe(d *channel.Destination, topics []string, correlationID string) (*MessageClient, *message.Error) {
-	s := &MessageClient{client: c}
-	s.sub = d.Subscribe(randomText(12), s)
-
-	c.mu.Lock()
-	switch {
-	case c.ended != nil:
-		c.mu.Unlock()
-		return nil, &message.Error{Code: message.CodeUnknownClient}
-	case len(c.subs) >= c.registry.opts.MaxSubscriptions:
-		c.mu.Unlock()
-		return nil, &message.Error{Code: message.CodeLimitSubscriptions, Value: c.registry.opts.MaxSubscriptions}
+	if err := c.roomFor(1, len(topics)); err != nil {
+		return nil, err
 	}
-	s.closed = true // until all its topics are known to be good
-	c.mu.Unlock()
+	s := &MessageClient{client: c, closed: true} // until all its topics are known to be good
+	s.sub = d.Subscribe(randomText(12), s)
 	for _, topic := range topics {
 		if err := s.sub.Add(topic); err != nil {
 			s.sub.Close()
@@ -81,11 +72,23 @@ func (c *FlexClient) Subscribe(d *channel.Destination, topics []string, correlat
 	}
 	s.closed = false
 	c.keep(s)
+	c.topics += len(topics)
 	c.push(entry{line: stateLine("subscribe", s, correlationID)})
 	c.mu.Unlock()
 	c.registry.messageClientCreated(s)
 	c.Flush()
 	return s, nil
+}
+
+// roomFor says whether the client may have so many more subscriptions and subtopics: both are held to max-subscriptions.
+func (c *FlexClient) roomFor(subs, topics int) *message.Error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	limit := c.registry.opts.MaxSubscriptions
+	if len(c.subs)+subs > limit || c.topics+topics > limit {
+		return &message.Error{Code: message.CodeLimitSubscriptions, Value: limit}
+	}
+	return nil
 }
 
 // keep enters s into the client's tables. The caller holds c.mu.
@@ -140,6 +143,7 @@ func (c *FlexClient) Unsubscribe(id, correlationID string) *message.Error {
 		return message.Errorf(message.CodeNotSubscribed, "%s", id)
 	}
 	delete(c.subs, id)
+	c.topics -= len(s.Topics())
 	s.closed = true
 	s.dest.members = slices.DeleteFunc(s.dest.members, func(o *MessageClient) bool { return o == s })
 	if len(s.dest.members) == 0 {
@@ -156,6 +160,10 @@ func (c *FlexClient) Unsubscribe(id, correlationID string) *message.Error {
 // Change adds and removes subtopics of a subscription (multi_subscribe), and puts a subscription-state line behind the change. At the first subtopic that is refused it
 // stops and takes back what it added.
 func (s *MessageClient) Change(add, remove []string, correlationID string) *message.Error {
+	c := s.client
+	if err := c.roomFor(0, len(add)); err != nil {
+		return err
+	}
 	for i, topic := range add {
 		if err := s.sub.Add(topic); err != nil {
 			for _, done := range add[:i] {
@@ -164,12 +172,15 @@ func (s *MessageClient) Change(add, remove []string, correlationID string) *mess
 			return err
 		}
 	}
+	topics := len(add)
 	for _, topic := range remove {
-		s.sub.Remove(topic)
+		if s.sub.Remove(topic) {
+			topics--
+		}
 	}
-	c := s.client
 	c.mu.Lock()
 	if c.ended == nil {
+		c.topics += topics
 		c.push(entry{line: stateLine("multi_subscribe", s, correlationID)})
 	}
 	c.mu.Unlock()

@@ -63,16 +63,19 @@ func (c *FlexClient) Begin(req *message.Request, send func([]byte)) (reply func(
 		send(message.AppendError(nil, &message.Error{Code: message.CodeTooManyRequests, CorrelationID: req.MessageID, Value: c.registry.opts.MaxOpenRequests}))
 		return nil, false
 	}
+	a := &answer{}
 	u.last = req.Seq
-	u.kept.push(&answer{})
-	return func(line []byte) { c.answered(req.Seq, line, send) }, true
+	u.kept.push(a)
+	return func(line []byte) { c.answered(req.Seq, a, line, send) }, true
 }
 
-func (c *FlexClient) answered(seq uint64, line []byte, send func([]byte)) {
+// answered keeps the reply, unless the client has ended or does not want it any more, and passes it on to everyone who asked.
+func (c *FlexClient) answered(seq uint64, a *answer, line []byte, send func([]byte)) {
 	c.mu.Lock()
-	var then []func([]byte)
-	if a := c.up.answer(seq); a != nil {
-		a.line, then, a.then = bytes.Clone(line), a.then, nil
+	then := a.then
+	a.then = nil
+	if c.up.answer(seq) == a {
+		a.line = bytes.Clone(line)
 		c.up.bytes += len(line)
 	}
 	c.mu.Unlock()

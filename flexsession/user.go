@@ -19,21 +19,24 @@ func (c *FlexClient) Record() *Record {
 	return c.record
 }
 
-// SetRecord gives a client without a record the one it now uses over HTTP. The first one stays.
-func (c *FlexClient) SetRecord(r *Record) *message.Error {
-	c.mu.Lock()
-	has := c.record != nil
-	c.mu.Unlock()
-	if has {
-		return nil
-	}
+// SetRecord gives a client without a record the one it now uses over HTTP, and returns the one that it has: the first one stays.
+func (c *FlexClient) SetRecord(r *Record) (*Record, *message.Error) {
 	if err := r.start(c, c.registry.opts.MaxClientsPerSession); err != nil {
-		return err
+		return nil, err
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.record = r
-	return nil
+	if c.record == nil && c.ended == nil {
+		c.record = r
+	}
+	has := c.record
+	c.mu.Unlock()
+	if has != r {
+		r.drop(c)
+	}
+	if has == nil {
+		return nil, &message.Error{Code: message.CodeUnknownClient}
+	}
+	return has, nil
 }
 
 // Login makes p the user of the client, and with record also of the login record behind its cookie, where the next clients of the browser find it.

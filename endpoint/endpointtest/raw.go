@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"sluice/channel/message"
 )
@@ -91,9 +92,13 @@ func (c *Raw) Answer() (*http.Response, []Line) {
 	return resp, lines
 }
 
+// patience gives the next reads the time a test waits for what should be there.
+func (c *Raw) patience() { c.SetReadDeadline(time.Now().Add(wait)) }
+
 // Head reads the head of an HTTP answer.
 func (c *Raw) Head() *http.Response {
 	c.t.Helper()
+	c.patience()
 	resp, err := http.ReadResponse(c.Reader, nil)
 	if err != nil {
 		c.t.Fatalf("the answer: %v", err)
@@ -104,6 +109,7 @@ func (c *Raw) Head() *http.Response {
 // WantClosed reads until the server ends the connection, and fails if it does not.
 func (c *Raw) WantClosed() {
 	c.t.Helper()
+	c.patience()
 	if _, err := io.Copy(io.Discard, c.Reader); err != nil && !errors.Is(err, net.ErrClosed) && !strings.Contains(err.Error(), "reset") {
 		c.t.Fatalf("the end of the connection: %v", err)
 	}
@@ -188,6 +194,7 @@ func (c *Raw) NextFrame() (op byte, payload string, eof bool) {
 // NextLine reads text frames until the next line; other frames are passed over. Lines behind it in its frame are lost.
 func (c *Raw) NextLine() Line {
 	c.t.Helper()
+	c.patience()
 	for {
 		op, payload, eof := c.NextFrame()
 		if eof {
@@ -213,6 +220,7 @@ func (c *Raw) WantGoodbye(code message.Code, status int) {
 		status = int(code)
 	}
 	var last string
+	c.patience()
 	for {
 		op, payload, eof := c.NextFrame()
 		switch {

@@ -53,7 +53,7 @@ func (e *Endpoint) poll(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	}
 	session, _ := q.Session().(*flexsession.LongPollSession)
 	if session == nil {
-		answerGone(w, q.Client)
+		endpoint.AnswerAttach(w, endpoint.GoneLine(q.Client.Ended()))
 		return
 	}
 	if req.HasGot {
@@ -61,13 +61,13 @@ func (e *Endpoint) poll(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	}
 	q.Client.Touch()
 
-	held := e.core.Hold(w, e.def, session, false)
+	held := e.core.Hold(w, e.def, session, q.Client, false)
 	e.core.Stats.Opened(e.def.ID)
 	cookie := q.CookieCame()
 	line, ok := held.Attach(q.Client, req.Attach, req.Have, &cookie)
 	if !ok {
 		e.core.Stats.Ended(e.def.ID, flexsession.Because(message.CodeDisplaced))
-		answerLine(w, q.Client, line)
+		endpoint.AnswerAttach(w, line)
 		return
 	}
 
@@ -119,17 +119,4 @@ func (e *Endpoint) acknowledge(req *message.Request, parked bool, refused messag
 		Headers:       message.AcknowledgeHeaders{HasPollWait: true, PollWait: pause},
 		Code:          refused,
 	})
-}
-
-func answerGone(w http.ResponseWriter, c *flexsession.FlexClient) {
-	answerLine(w, c, endpoint.GoneLine(c.Ended()))
-}
-
-// answerLine answers a poll that did not take effect: gone with 401, displaced with 200.
-func answerLine(w http.ResponseWriter, c *flexsession.FlexClient, line []byte) {
-	w.Header().Set("Content-Type", endpoint.ContentLines)
-	if c.Ended() != nil {
-		w.WriteHeader(http.StatusUnauthorized)
-	}
-	w.Write(line) // the client polls again if this fails
 }

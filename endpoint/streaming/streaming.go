@@ -85,7 +85,7 @@ func (e *Endpoint) open(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	defer leave()
 
 	e.core.Stats.Opened(e.def.ID)
-	held := e.core.Hold(w, e.def, session, false)
+	held := e.core.Hold(w, e.def, session, q.Client, q.Client.Unreliable())
 	id := e.keep(stream{q.Client, held})
 	defer e.drop(id)
 	q.Client.Touch()
@@ -95,7 +95,8 @@ func (e *Endpoint) open(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 		}
 		cookie := q.CookieCame()
 		if line, ok := held.Attach(q.Client, req.Attach, req.Have, &cookie); !ok {
-			held.Close(line, flexsession.Because(message.CodeDisplaced))
+			endpoint.AnswerAttach(w, line)
+			return
 		}
 	}
 	head := e.head(w, contentLines, q.Peer)

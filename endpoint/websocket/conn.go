@@ -304,6 +304,7 @@ func (c *conn) bind(client *flexsession.FlexClient) {
 	c.client = client
 	c.mu.Unlock()
 	c.x.Client = client
+	client.Use(c.session)
 	c.e.core.Wheel.Stop(&c.timer)
 }
 
