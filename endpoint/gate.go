@@ -34,7 +34,7 @@ func (g *Gate) NewSession(addr string) bool {
 
 // MayLogin says whether addr and user have not failed too often.
 func (g *Gate) MayLogin(addr, user string) bool {
-	return g.logins == nil || within(g.logins, loginAddress(addr)) && within(g.logins, loginUser(user))
+	return g.logins == nil || g.within(loginAddress(addr)) && g.within(loginUser(user))
 }
 
 // LoginFailed counts a failure.
@@ -48,9 +48,10 @@ func (g *Gate) LoginFailed(addr, user string) {
 func loginAddress(addr string) string { return "address " + httprate.CanonicalizeIP(host(addr)) }
 func loginUser(user string) string    { return "user " + user }
 
-func within(l *httprate.RateLimiter, key string) bool {
-	ok, _, err := l.Status(key)
-	return ok && err == nil
+// within says whether key has one more failure left. The limiter's own answer is whether there were more than the limit, which never happens: at the limit it stops to count.
+func (g *Gate) within(key string) bool {
+	_, rate, err := g.logins.Status(key)
+	return err == nil && rate < float64(g.MaxLoginFailures)
 }
 
 // count counts one event of key and reports whether that was too many. The limiter wants an answer to write headers to; ours are written elsewhere.

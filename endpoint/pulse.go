@@ -21,6 +21,7 @@ type Pulse struct {
 	start   time.Time
 	wrote   atomic.Int64 // when the last write ended, since start
 	writing atomic.Int64 // when the running write began, since start, plus one; 0: none runs
+	stopped atomic.Bool
 }
 
 // Start begins to watch. beat and stuck run on the wheel's goroutine and must not block. heartbeat at or below zero: no beats.
@@ -30,10 +31,13 @@ func (p *Pulse) Start(w *heartbeat.Wheel, heartbeat, limit time.Duration, beat, 
 	p.arm(p.limit)
 }
 
-// Stop ends the watch.
-func (p *Pulse) Stop() { p.wheel.Stop(&p.timer) }
+// Stop ends the watch. beat and stuck may be under way once more.
+func (p *Pulse) Stop() {
+	p.stopped.Store(true)
+	p.wheel.Stop(&p.timer)
+}
 
-// Begin notes that a write begins, End that it has ended.
+// Begin notes that a write begins.
 func (p *Pulse) Begin() { p.writing.Store(int64(time.Since(p.start)) + 1) }
 
 // End notes that a write has ended.
