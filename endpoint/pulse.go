@@ -50,7 +50,14 @@ func (p *Pulse) arm(limit time.Duration) {
 	if p.heartbeat > 0 {
 		limit = min(limit, p.heartbeat)
 	}
-	p.wheel.Schedule(&p.timer, limit, p.fire)
+	p.schedule(limit)
+}
+
+func (p *Pulse) schedule(d time.Duration) {
+	p.wheel.Schedule(&p.timer, d, p.fire)
+	if p.stopped.Load() { // while look ran
+		p.wheel.Stop(&p.timer)
+	}
 }
 
 func (p *Pulse) look() {
@@ -71,6 +78,6 @@ func (p *Pulse) look() {
 		p.beat()
 		p.arm(p.heartbeat)
 	default:
-		p.wheel.Schedule(&p.timer, min(p.heartbeat-silent, p.limit), p.fire)
+		p.schedule(min(p.heartbeat-silent, p.limit))
 	}
 }
