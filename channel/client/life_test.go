@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -207,5 +208,77 @@ func TestOptions(t *testing.T) {
 	defer set.Close()
 	if got := set.opts.Channels; got[0].URL != "wss://host/app/websocket" || got[1].URL != "http://other/poll" {
 		t.Errorf("channels %v", got)
+	}
+}
+
+// What was received and not yet taken when the connection was lost is sent again by the server, and handed over once.
+func TestResentLinesAreKnown(t *testing.T) {
+	for _, kind := range []Kind{WebSocket, Streaming} { // a poll asks only when all is taken
+		f := newFake(t)
+		f.keep = true
+		var seen events
+		var got []string
+		entered, release, done := make(chan struct{}, 100), make(chan struct{}), make(chan struct{})
+		set := connect(t, f, Options{Channels: []Channel{{Kind: kind}}, OnEvent: seen.add})
+		_, err := set.SubscribeFunc(deadline(t), "chat", "", func(m *Message) {
+			entered <- struct{}{}
+			<-release
+			if got = append(got, string(m.Body)); string(m.Body) == `"end"` {
+				close(done)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.do(func() {
+			for i := range 8 {
+				f.publish(fakeMessage{id: "m", destination: "chat", body: fmt.Sprint(i)})
+			}
+		})
+		<-entered
+		f.cut()
+		seen.await(t, Connected, 1)
+		f.do(func() { f.publish(fakeMessage{id: "m", destination: "chat", body: `"end"`}) })
+		close(release)
+		select {
+		case <-done:
+		case <-deadline(t).Done():
+			t.Fatal("the last message did not come")
+		}
+		if want := `0 1 2 3 4 5 6 7 "end"`; strings.Join(got, " ") != want {
+			t.Errorf("%s: handed over %v", kind, got)
+		}
+	}
+}
+
+// stubLink keeps what is sent on it, and ends after the first frame.
+type stubLink struct{ frames []string }
+
+func (l *stubLink) post(_ context.Context, frame []byte) error {
+	l.frames = append(l.frames, string(frame))
+	return errors.New("lost")
+}
+func (l *stubLink) down() <-chan struct{} { return nil }
+func (l *stubLink) close() error          { return nil }
+
+// The first requests on a new link come with all that was received, though it was told before: that may have been lost.
+func TestTellAgain(t *testing.T) {
+	set, err := New(Options{URL: "http://server"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	if err := set.Send(deadline(t), "chat", "", 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	set.session.seq, set.session.got = 5, 5
+	for range 2 {
+		l := &stubLink{}
+		if err := set.serve(l, WebSocket, false); err == nil || err.Error() != "lost" {
+			t.Fatal(err)
+		}
+		if len(l.frames) != 1 || !strings.Contains(l.frames[0], `"got":5`) || !strings.Contains(l.frames[0], `"seq":6`) {
+			t.Errorf("sent %q", l.frames)
+		}
 	}
 }
