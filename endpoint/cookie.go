@@ -2,12 +2,13 @@ package endpoint
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/alexedwards/scs/v2/memstore"
 
-	"sluice/channel"
 	"sluice/flexsession"
 )
 
@@ -37,15 +38,9 @@ func (k *Core) CookieRecord(r *http.Request) *flexsession.Record {
 	return k.Registry.Record(k.Cookies.GetString(ctx, innerID))
 }
 
-// newRecord makes a record and sets its cookie on w.
-func (k *Core) newRecord(w http.ResponseWriter, r *http.Request, def *channel.ChannelDefinition) (*flexsession.Record, error) {
-	record := k.Registry.NewRecord(def)
-	return record, k.setCookie(w, r, record, "")
-}
-
 // setCookie stores which record the cookie names, under a new token, and puts it on w. The old token is no longer good: a cookie that somebody planted before the login is
 // worth nothing after it.
-func (k *Core) setCookie(w http.ResponseWriter, r *http.Request, record *flexsession.Record, old string) error {
+func (k *Core) setCookie(w http.ResponseWriter, r *http.Request, record *flexsession.Record) error {
 	record.Cookie.Lock()
 	defer record.Cookie.Unlock()
 	ctx, err := k.Cookies.Load(r.Context(), "")
@@ -57,10 +52,12 @@ func (k *Core) setCookie(w http.ResponseWriter, r *http.Request, record *flexses
 	if err != nil {
 		return err
 	}
-	if old != "" {
+	if old := record.SetToken(token); old != "" {
 		k.Forget(old)
+		// RFC 6265 section 4.1.1: an answer sets a cookie once, also when the connect before the login in its request has set it.
+		mine := func(set string) bool { return strings.HasPrefix(set, k.Limits.CookieName+"="+old+";") }
+		w.Header()["Set-Cookie"] = slices.DeleteFunc(w.Header()["Set-Cookie"], mine)
 	}
-	record.SetToken(token)
 	http.SetCookie(w, k.cookie(r, token))
 	return nil
 }

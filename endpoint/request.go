@@ -89,6 +89,7 @@ type Request struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	record  *flexsession.Record
+	fresh   bool   // record was made for this request
 	old     string // the cookie's value as it came
 	mu      sync.Mutex
 	replies [][]byte // by line of the batch
@@ -203,6 +204,8 @@ func (q *Request) Exchange() {
 	}
 	if x.Client != nil {
 		x.Client.Touch()
+	} else if q.fresh {
+		q.record.End(flexsession.Because(message.CodeConnectionClosed)) // the connect was refused
 	}
 	answer(q.w, http.StatusOK, lines)
 }
@@ -236,8 +239,13 @@ func (q *Request) Reply(i int, line []byte) {
 	}
 }
 
-// Connected implements Carrier.
-func (q *Request) Connected(c *flexsession.FlexClient) { q.Client = c }
+// Connected implements Carrier. A new record gets its cookie only now that there is a client for it.
+func (q *Request) Connected(c *flexsession.FlexClient) {
+	q.Client = c
+	if q.fresh {
+		q.Renewed(c.Record())
+	}
+}
 
 // Attach implements Carrier.
 func (q *Request) Attach(req *message.Request, reply func([]byte)) {
@@ -248,30 +256,25 @@ func (q *Request) Attach(req *message.Request, reply func([]byte)) {
 	q.OnAttach(req, reply)
 }
 
-// Record implements Carrier: the client's own record, else the cookie's, else a new one with its cookie.
-func (q *Request) Record() (*flexsession.Record, *message.Error) {
+// Record implements Carrier: the client's own record, else the cookie's, else a new one.
+func (q *Request) Record() *flexsession.Record {
 	if q.Client != nil {
 		if r := q.Client.Record(); r != nil {
-			return r, nil
+			return r
 		}
 	}
 	if q.record == nil {
 		q.record = q.Core.CookieRecord(q.r)
 	}
 	if q.record == nil {
-		r, err := q.Core.newRecord(q.w, q.r, q.Def)
-		if err != nil {
-			q.Core.Logger.Error().Err(err).Msg("a session could not be stored")
-			return nil, &message.Error{Code: message.CodeInternal}
-		}
-		q.record = r
+		q.record, q.fresh = q.Core.Registry.NewRecord(q.Def), true
 	}
-	return q.record, nil
+	return q.record
 }
 
 // Renewed implements Carrier: the cookie gets a new value.
 func (q *Request) Renewed(r *flexsession.Record) {
-	if err := q.Core.setCookie(q.w, q.r, r, q.old); err != nil {
+	if err := q.Core.setCookie(q.w, q.r, r); err != nil {
 		q.Core.Logger.Error().Err(err).Msg("a session cookie could not be renewed")
 	}
 }

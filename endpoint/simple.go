@@ -3,6 +3,7 @@ package endpoint
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -28,12 +29,23 @@ func MountPublish(r chi.Router, core *Core, def *channel.ChannelDefinition) {
 
 // Target is the destination and the subtopic that r's path names; "" for none.
 func Target(core *Core, r *http.Request) (*channel.Destination, string, *message.Error) {
-	id := chi.URLParam(r, "destination")
+	id := parameter(r, "destination")
 	d := core.Broker.Destination(id)
 	if d == nil {
 		return nil, "", message.Errorf(message.CodeUnknownDestination, "%q", bounded(id, 255))
 	}
-	return d, chi.URLParam(r, "subtopic"), nil
+	return d, parameter(r, "subtopic"), nil
+}
+
+// parameter is a part of r's path. chi takes the parts from the raw path where net/http keeps one, and from the decoded path elsewhere.
+func parameter(r *http.Request, name string) string {
+	part := chi.URLParam(r, name)
+	if r.URL.RawPath != "" {
+		if decoded, err := url.PathUnescape(part); err == nil {
+			return decoded
+		}
+	}
+	return part
 }
 
 // User is who sends a plain request: by a ticket, by Authorization: Basic, or by the login record of its cookie. Nobody is nil.

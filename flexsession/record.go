@@ -44,11 +44,12 @@ func (r *Record) Principal() *channel.Principal {
 	return r.principal
 }
 
-// SetToken notes the cookie's value.
-func (r *Record) SetToken(token string) {
+// SetToken notes the cookie's value and returns the one before; "" when there was none.
+func (r *Record) SetToken(token string) (old string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.token = token
+	old, r.token = r.token, token
+	return old
 }
 
 func (r *Record) setPrincipal(p *channel.Principal) {

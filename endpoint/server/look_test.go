@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sluice/endpoint/endpointtest"
@@ -14,6 +15,7 @@ func TestAPIInfo(t *testing.T) {
 		c.Subscribe("chat", "")
 		c.Publish("chat", "", "one")
 		c.WantMessages("one")
+		synctest.Wait() // a poll that was answered is followed by the next
 		info := want(t, r, "GET", "/info", "")
 		if info["version"] != "1.2.3" || info["ready"] != true || info["clients"] != 1.0 || info["sessions"] != 1.0 || info["started"] != time.Now().UTC().Format(time.RFC3339Nano) {
 			t.Errorf("%v", info)
