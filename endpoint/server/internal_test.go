@@ -156,7 +156,7 @@ func TestMetricsOfLives(t *testing.T) {
 				c := r.Connect(kind)
 				c.Subscribe("chat", "")
 				synctest.Wait()
-				connections, sessions := fmt.Sprintf(`sluice_connections{endpoint="%s"}`, kind), fmt.Sprintf(`sluice_sessions{kind="%s"}`, kind)
+				connections, sessions := fmt.Sprintf(`sluice_connections{endpoint="%s"}`, kind), fmt.Sprintf(`sluice_sessions{endpoint="%s"}`, kind)
 				wantMetrics(t, internal, map[string]float64{connections: 1, sessions: 1, "sluice_clients": 1, "sluice_subscriptions": 1})
 				c.Vanish()
 				time.Sleep(20 * time.Minute)

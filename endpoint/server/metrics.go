@@ -34,7 +34,7 @@ func newMetrics(s *Server) *metrics {
 		counts:   &endpoint.Stats{},
 		connections: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_connections",
 			Help: "Open sockets, streams and polls being answered."}, []string{"endpoint"}),
-		sessions: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_sessions", Help: "FlexSessions that live."}, []string{"kind"}),
+		sessions: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_sessions", Help: "FlexSessions that live."}, []string{"endpoint"}),
 		clients:  prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_clients", Help: "FlexClients that live."}),
 		subscribed: prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_subscriptions",
 			Help: "Subscriptions (MessageClients) that live."}),
@@ -92,9 +92,9 @@ func (m *metrics) stats() *endpoint.Stats {
 // listener counts lives.
 func (m *metrics) listener() flexsession.Listener {
 	return flexsession.Listener{
-		SessionCreated: func(s flexsession.Session) { m.sessions.WithLabelValues(string(s.Kind())).Inc() },
+		SessionCreated: func(s flexsession.Session) { m.sessions.WithLabelValues(s.Endpoint()).Inc() },
 		SessionDestroyed: func(s flexsession.Session, c flexsession.Cause) {
-			m.sessions.WithLabelValues(string(s.Kind())).Dec()
+			m.sessions.WithLabelValues(s.Endpoint()).Dec()
 			m.ended("session", c.Code)
 		},
 		ClientCreated: func(*flexsession.FlexClient) { m.clients.Inc() },
