@@ -18,7 +18,7 @@ type Carrier interface {
 	// Attach serves a control attach; reply takes its answer.
 	Attach(req *message.Request, reply func([]byte))
 	// Record is the login record behind the request, made if need be; nil on a WebSocket that came without a cookie.
-	Record() (*flexsession.Record, *message.Error)
+	Record() *flexsession.Record
 	// Renewed is told that the user of the record has changed, so that its cookie must change as well.
 	Renewed(r *flexsession.Record)
 }

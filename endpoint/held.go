@@ -157,6 +157,12 @@ func (h *Held) write(b []byte) error {
 	return nil
 }
 
+// lift takes the answer out of the times that bound all others. Where they cannot be set there are none.
+func (h *Held) lift() {
+	h.control.SetReadDeadline(time.Time{}) // net/http reads on, to know when the peer goes
+	h.control.SetWriteDeadline(time.Time{})
+}
+
 // watch starts the pulse: heartbeats, and an end for a connection that takes nothing.
 func (h *Held) watch(beats time.Duration) {
 	h.pulse.Start(h.core.Wheel, beats, h.def.WriteTimeout,
@@ -206,6 +212,7 @@ func (h *Held) detach(cause flexsession.Cause) {
 // Stream writes lines for as long as the peer, the client and the server want. head is written first; format, if not nil, turns lines into what is written (SSE); beat is the
 // heartbeat. It returns why the stream ended.
 func (h *Held) Stream(r *http.Request, head []byte, format func(dst, lines []byte) []byte, beat []byte) flexsession.Cause {
+	h.lift()
 	h.watch(h.def.ServerHeartbeat)
 	defer h.pulse.Stop()
 	if err := h.write(head); err != nil {
@@ -256,6 +263,7 @@ func (h *Held) lost(code message.Code) flexsession.Cause {
 // Answer waits until there is something for the client, at most wait (negative: without end), and gathers all of it: the body of a poll. parked says whether it waited at all. over: the poll was displaced,
 // or the client has ended, and nothing may be added.
 func (h *Held) Answer(r *http.Request, wait time.Duration) (body []byte, parked, over bool) {
+	h.lift()
 	var timeout <-chan time.Time
 	ready := func() bool {
 		c := h.attached()

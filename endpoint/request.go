@@ -42,10 +42,15 @@ func answer(w http.ResponseWriter, status int, lines []byte) {
 // AnswerAttach answers a request whose attach had no effect with the line that says why: gone has status 401, displaced 200.
 func AnswerAttach(w http.ResponseWriter, line []byte) {
 	status := http.StatusOK
-	if bytes.HasPrefix(line, []byte(`{"type":"control","operation":"gone"`)) {
+	if IsGone(line) {
 		status = http.StatusUnauthorized
 	}
 	answer(w, status, line)
+}
+
+// IsGone says whether the answer to an attach is that the server cannot go on with the client.
+func IsGone(line []byte) bool {
+	return bytes.HasPrefix(line, []byte(`{"type":"control","operation":"gone"`))
 }
 
 // gone answers a request of a client that the server does not know, or no longer.

@@ -2,19 +2,50 @@ package endpoint
 
 import (
 	"context"
+	"io"
+	"maps"
+	"slices"
 	"sync"
 )
 
-// Tracker counts the connections that are open, so that a shutdown can wait for them (http.Server forgets the hijacked ones), and holds each endpoint to its limit.
+// Tracker counts the connections that are open, so that a shutdown can wait for them and cut them off (http.Server forgets the hijacked ones), and holds each endpoint to its
+// limit. It is safe for concurrent use.
 type Tracker struct {
-	mu    sync.Mutex
-	open  map[string]int
-	total int
-	idle  chan struct{} // closed when total reaches zero while somebody waits
+	mu       sync.Mutex // guards the following
+	open     map[string]int
+	total    int
+	idle     chan struct{} // closed when total reaches zero while somebody waits
+	hijacked map[io.Closer]struct{}
 }
 
 // NewTracker makes one with nothing open.
-func NewTracker() *Tracker { return &Tracker{open: make(map[string]int)} }
+func NewTracker() *Tracker {
+	return &Tracker{open: make(map[string]int), hijacked: make(map[io.Closer]struct{})}
+}
+
+// Hijacked notes a connection that is no longer http.Server's, and Done that it has ended.
+func (t *Tracker) Hijacked(c io.Closer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hijacked[c] = struct{}{}
+}
+
+// Done forgets a hijacked connection.
+func (t *Tracker) Done(c io.Closer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.hijacked, c)
+}
+
+// Cut closes the hijacked connections without a word.
+func (t *Tracker) Cut() {
+	t.mu.Lock()
+	all := slices.Collect(maps.Keys(t.hijacked))
+	t.mu.Unlock()
+	for _, c := range all {
+		c.Close() // it was to end anyway
+	}
+}
 
 // Enter takes one of limit places of the endpoint; false when all are taken. A limit of zero or less takes all comers.
 func (t *Tracker) Enter(endpoint string, limit int) bool {

@@ -48,6 +48,8 @@ func (s *Server) newListener(l Listener) (*listener, error) {
 	bound.http = http.Server{
 		Handler:           bound.handler,
 		ReadHeaderTimeout: l.ReadHeaderTimeout,
+		ReadTimeout:       l.ReadHeaderTimeout + l.RequestBodyTimeout, // also of a body that nobody reads; streams and polls lift it
+		WriteTimeout:      l.ReadHeaderTimeout + l.RequestBodyTimeout + answerTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          log.New(&errorLog, "", 0),
@@ -132,6 +134,9 @@ func (l *listener) limited(next http.Handler) http.Handler {
 		next.ServeHTTP(w, r)
 	})
 }
+
+// answerTimeout is how long an answer may take that is not a stream's or a poll's, which have the write timeout of their channel.
+const answerTimeout = time.Minute
 
 // surplusRoom is how many connections above the limit are answered at a time; the rest are closed unanswered.
 const surplusRoom = 64

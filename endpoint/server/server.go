@@ -180,12 +180,24 @@ func (s *Server) Shutdown(ctx context.Context) (err error) {
 			}
 		}
 		s.registry.Close(cause)
-		err = errors.Join(s.drain(ctx, false), s.shared.Open.Wait(ctx), s.drain(ctx, true))
+		err = errors.Join(s.drain(ctx, false), s.wait(ctx), s.drain(ctx, true))
 		if s.stop != nil {
 			s.stop()
 		}
 		s.running.Wait()
 	})
+	return err
+}
+
+// wait waits for the connections that are still open, and at the end of ctx cuts them off. What works for one of them when it is cut off has a moment to end.
+func (s *Server) wait(ctx context.Context) error {
+	err := s.shared.Open.Wait(ctx)
+	if err != nil {
+		s.shared.Open.Cut()
+		moment, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		s.shared.Open.Wait(moment) // err says already that not all went well
+	}
 	return err
 }
 

@@ -94,9 +94,14 @@ func (e *Endpoint) open(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 			q.Client.Got(req.Got)
 		}
 		cookie := q.CookieCame()
-		if line, ok := held.Attach(q.Client, req.Attach, req.Have, &cookie); !ok {
+		line, ok := held.Attach(q.Client, req.Attach, req.Have, &cookie)
+		switch {
+		case ok:
+		case endpoint.IsGone(line):
 			endpoint.AnswerAttach(w, line)
 			return
+		default:
+			held.Close(line, flexsession.Because(message.CodeDisplaced))
 		}
 	}
 	head := e.head(w, contentLines, q.Peer)

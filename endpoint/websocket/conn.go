@@ -61,6 +61,7 @@ func (c *conn) start() {
 	c.x = endpoint.Exchange{Core: c.e.core, Def: c.e.def, Peer: c.session.Peer(), Carrier: c}
 	c.e.core.Wheel.Schedule(&c.timer, c.e.core.Limits.Handshake, func() { c.End(flexsession.Because(message.CodeHandshakeTimeout)) })
 	c.pulse.Start(c.e.core.Wheel, c.e.def.ServerHeartbeat, c.e.def.WriteTimeout, c.beat, c.stuck)
+	c.e.core.Open.Hijacked(c.net)
 	go c.read()
 }
 
@@ -72,6 +73,7 @@ func (c *conn) read() {
 	c.e.core.Wheel.Stop(&c.bye)
 	c.pulse.Stop()
 	c.net.Close()
+	c.e.core.Open.Done(c.net)
 	c.e.core.Open.Leave(c.e.def.ID)
 }
 
@@ -309,7 +311,7 @@ func (c *conn) bind(client *flexsession.FlexClient) {
 }
 
 // Record implements endpoint.Carrier: the login record of the cookie that came with the upgrade.
-func (c *conn) Record() (*flexsession.Record, *message.Error) { return c.session.Record(), nil }
+func (c *conn) Record() *flexsession.Record { return c.session.Record() }
 
 // Renewed implements endpoint.Carrier. A socket cannot set a cookie; the stored user is gone all the same.
 func (c *conn) Renewed(*flexsession.Record) {}
