@@ -51,6 +51,9 @@ func pages(t *testing.T, r *endpointtest.Rig, path, key string, limit int) (valu
 		if after, _ = page["next"].(string); after == "" {
 			return values, count + 1
 		}
+		if count == 100 {
+			t.Fatalf("%s: there is no end of pages", path)
+		}
 	}
 }
 
