@@ -222,6 +222,13 @@ func (g *Registry) Record(id string) *Record {
 	return g.records[id]
 }
 
+// Records says how many login records live.
+func (g *Registry) Records() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.records)
+}
+
 // NewWebSocketSession makes the session of a socket that was just opened; r is the record of the cookie that came with it, or nil.
 func (g *Registry) NewWebSocketSession(def *channel.ChannelDefinition, peer Peer, socket Socket, r *Record) *WebSocketSession {
 	s := &WebSocketSession{base: base{id: randomText(12), def: def, peer: peer, created: time.Now(), registry: g}, socket: socket, record: r}
