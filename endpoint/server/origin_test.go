@@ -1,0 +1,118 @@
+package server_test
+
+import (
+	"strings"
+	"testing"
+
+	"sluice/channel/message"
+	"sluice/endpoint/endpointtest"
+	"sluice/endpoint/server"
+)
+
+const foreign = "https://app.example.com"
+
+// allow lets pages of the given origins use all channels.
+func allow(origins ...string) func(*server.Options) {
+	return func(o *server.Options) {
+		for i := range o.Channels {
+			o.Channels[i].AllowedOrigins = origins
+		}
+	}
+}
+
+// Scripts of foreign pages are kept out, whatever they ask for and however they say where they come from.
+func TestForeignOrigin(t *testing.T) {
+	endpointtest.Run(t, allow("https://other.example.com"), func(t *testing.T, r *endpointtest.Rig) {
+		c := r.Connect("longpoll")
+		cookie := []string{"Cookie", c.Cookie}
+		for _, headers := range [][]string{
+			{"Origin", foreign}, {"Origin", "null"}, {"Origin", "https://sluice.test.example.com"}, {"Origin", "http://other.example.com"}, {"Origin", "https://other.example.com:444"},
+			{"Origin", foreign, "Sec-Fetch-Site", "cross-site"},
+		} {
+			for _, path := range []string{"/longpoll", "/streaming", "/streaming?command=open", "/longpoll/chat", "/streaming/chat"} {
+				status, lines, h := r.Post(path, connectLine, append(cookie, headers...)...)
+				if status != 403 || len(lines) != 1 || lines[0].Code() != message.CodeForeignOrigin || lines[0].Text("setting") != "allowed-origins" {
+					t.Errorf("POST %s of %q: %d %v", path, headers, status, lines)
+				}
+				if h.Get("Access-Control-Allow-Origin") != "" || h.Get("Set-Cookie") != "" {
+					t.Errorf("POST %s of %q is answered with %v", path, headers, h)
+				}
+			}
+			status, lines, _ := r.Fetch("GET", "/streaming/chat", "", append(cookie, headers...)...)
+			if status != 403 || lines[0].Code() != message.CodeForeignOrigin {
+				t.Errorf("GET of %q: %d %v", headers, status, lines)
+			}
+			raw := r.Raw()
+			raw.Request("GET", "/websocket", "", append(pairs(headers), "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")...)
+			if resp, lines := raw.Answer(); resp.StatusCode != 403 || lines[0].Code() != message.CodeForeignOrigin {
+				t.Errorf("WebSocket of %q: %d %v", headers, resp.StatusCode, lines)
+			}
+		}
+		// a browser that does not send Origin still says that the request comes from elsewhere
+		for _, site := range []string{"cross-site", "same-site"} {
+			status, lines, _ := r.Post("/longpoll", connectLine, append(cookie, "Sec-Fetch-Site", site)...)
+			if status != 403 || lines[0].Code() != message.CodeForeignOrigin {
+				t.Errorf("%s: %d %v", site, status, lines)
+			}
+		}
+		c.Subscribe("chat", "")
+	})
+}
+
+// Pages of the server itself, and programs that are no pages, need no permission.
+func TestOwnOrigin(t *testing.T) {
+	endpointtest.Run(t, nil, func(t *testing.T, r *endpointtest.Rig) {
+		for _, headers := range [][]string{
+			nil, {"Origin", "http://sluice.test"}, {"Origin", "https://SLUICE.test"}, {"Sec-Fetch-Site", "same-origin", "Origin", "http://sluice.test"}, {"Sec-Fetch-Site", "none"},
+		} {
+			if status, lines, _ := r.Post("/longpoll", connectLine, headers...); status != 200 || lines[0].Text("type") != "acknowledge" {
+				t.Errorf("%q: %d %v", headers, status, lines)
+			}
+			r.Connect("websocket", headers...)
+		}
+	})
+}
+
+// An allowed page gets the headers of CORS, with credentials, on answers of every kind, refusals too; its preflight says what it may send.
+func TestAllowedOrigin(t *testing.T) {
+	endpointtest.Run(t, allow(foreign), func(t *testing.T, r *endpointtest.Rig) {
+		page := []string{"Origin", foreign, "Sec-Fetch-Site", "cross-site"}
+		for path, body := range map[string]string{"/longpoll": connectLine, "/streaming": "nonsense", "/longpoll/nowhere": "1"} {
+			_, _, h := r.Post(path, body, page...)
+			if h.Get("Access-Control-Allow-Origin") != foreign || h.Get("Access-Control-Allow-Credentials") != "true" || !strings.Contains(strings.Join(h.Values("Vary"), ","), "Origin") {
+				t.Errorf("%s: %v", path, h)
+			}
+		}
+		r.Connect("websocket", page...)
+		for _, path := range []string{"/longpoll", "/streaming", "/streaming/chat/a"} {
+			resp := r.Do("OPTIONS", path, "", "Origin", foreign, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type")
+			resp.Body.Close()
+			h := resp.Header
+			if resp.StatusCode/100 != 2 || h.Get("Access-Control-Allow-Origin") != foreign || h.Get("Access-Control-Allow-Methods") != "POST" ||
+				h.Get("Access-Control-Allow-Credentials") != "true" || !strings.EqualFold(strings.ReplaceAll(h.Get("Access-Control-Allow-Headers"), " ", ""), "authorization,content-type") || h.Get("Access-Control-Max-Age") != "600" {
+				t.Errorf("preflight of %s: %d %v", path, resp.StatusCode, h)
+			}
+			for _, denied := range [][]string{
+				{"Origin", "https://evil.example.com", "Access-Control-Request-Method", "POST"},
+				{"Origin", foreign, "Access-Control-Request-Method", "DELETE"},
+				{"Origin", foreign, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "x-other"},
+			} {
+				resp := r.Do("OPTIONS", path, "", denied...)
+				if resp.Body.Close(); resp.Header.Get("Access-Control-Allow-Methods") != "" {
+					t.Errorf("preflight %q of %s: %v", denied, path, resp.Header)
+				}
+			}
+		}
+	})
+}
+
+// With "*" any page may use a channel, but none with the user's cookies.
+func TestAnyOrigin(t *testing.T) {
+	endpointtest.Run(t, allow("*"), func(t *testing.T, r *endpointtest.Rig) {
+		status, lines, h := r.Post("/longpoll", connectLine, "Origin", foreign, "Sec-Fetch-Site", "cross-site")
+		if status != 200 || lines[0].Text("type") != "acknowledge" || h.Get("Access-Control-Allow-Origin") == "" || h.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%d %v %v", status, lines, h)
+		}
+		r.Connect("websocket", "Origin", foreign)
+	})
+}
