@@ -53,7 +53,7 @@ func (x *Exchange) Work(reqs []*message.Request, errs []*message.Error) {
 func (x *Exchange) line(i, n int, req *message.Request, err *message.Error) {
 	send := func(line []byte) { x.Carrier.Reply(i, line) }
 	if err != nil {
-		x.refuse(send, err)
+		x.unreadable(err, send)
 		return
 	}
 	if x.Client != nil {
@@ -84,6 +84,18 @@ func (x *Exchange) line(i, n int, req *message.Request, err *message.Error) {
 			x.request(req, reply)
 		}
 	}
+}
+
+// unreadable refuses a line that could not be read. If its seq could be, that is used up: what the client sends next is not a gap.
+func (x *Exchange) unreadable(err *message.Error, send func([]byte)) {
+	if err.Seq != 0 && x.Client != nil {
+		reply, run := x.Client.Begin(&message.Request{HasSeq: true, Seq: err.Seq, MessageID: err.CorrelationID}, send)
+		if !run {
+			return
+		}
+		send = reply
+	}
+	x.refuse(send, err)
 }
 
 // request runs one numbered, or simple, request of a connected client.

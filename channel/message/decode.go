@@ -25,7 +25,7 @@ func (l Limits) depth() int {
 //
 // What is wrong comes back as message-too-big, bad-text (not UTF-8, or NUL), message-too-deep, bad-message (not a JSON object that begins with type, or a
 // known member is there twice), unknown-type, bad-field (Detail names the member and what was expected) or not-served (Detail names the member).
-// The error carries the messageId wherever the line is JSON and has one.
+// The error carries messageId and seq wherever the line is JSON and has them.
 func Decode(line []byte, limits Limits) (*Request, *Error) {
 	if limits.MaxSize > 0 && len(line) > limits.MaxSize || len(line) > math.MaxInt32 {
 		return nil, &Error{Code: CodeMessageTooBig, Value: limits.MaxSize}
@@ -47,7 +47,7 @@ func Decode(line []byte, limits Limits) (*Request, *Error) {
 	}
 	d.check()
 	if d.refused != nil {
-		d.refused.CorrelationID = d.request.MessageID
+		d.refused.CorrelationID, d.refused.Seq = d.request.MessageID, d.request.Seq
 		return nil, d.refused
 	}
 	return d.request, nil

@@ -11,6 +11,7 @@ import (
 type Error struct {
 	Code          Code
 	CorrelationID string        // messageId of the refused request; empty where it could not be read
+	Seq           uint64        // its seq, which the refusal uses up; 0: none, or it could not be read. It is not told
 	Detail        string        // what exactly was wrong; faultDetail
 	Setting       string        // the setting behind it; empty: the one of the code
 	Value         any           // what Setting is set to: a number, text, a boolean or a time.Duration; nil: not told
