@@ -21,6 +21,7 @@ type Core struct {
 	Registry  *flexsession.Registry
 	Wheel     *heartbeat.Wheel
 	Passwords *flexsession.Passwords // nil: nobody can log in
+	Basic     map[string]bool        // ids of the constraints with auth-method Basic
 	Cookies   *scs.SessionManager
 	Limits    Limits
 	Gate      *Gate

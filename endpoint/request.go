@@ -35,6 +35,9 @@ func seconds(millis int) string { return strconv.Itoa((millis + 999) / 1000) }
 func answer(w http.ResponseWriter, status int, lines []byte) {
 	w.Header().Set("Content-Type", ContentLines)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if status == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`) // RFC 9110 section 15.5.2 wants one
+	}
 	w.WriteHeader(status)
 	w.Write(lines) // the client is gone if this fails, and finds out by itself
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -18,7 +19,7 @@ func MountPublish(r chi.Router, core *Core, def *channel.ChannelDefinition) {
 	publish := func(w http.ResponseWriter, r *http.Request) {
 		line, err := core.publish(w, r, def)
 		if err != nil {
-			core.Refuse(w, r, err)
+			core.RefusePlain(w, r, def, err)
 			return
 		}
 		answer(w, http.StatusOK, line)
@@ -64,6 +65,26 @@ func (k *Core) User(r *http.Request, record *flexsession.Record) (*channel.Princ
 		return nil, nil
 	}
 	return record.Principal(), nil
+}
+
+// RefusePlain refuses a plain request. Where it is a constraint with auth-method Basic that keeps r out, the answer asks for a name and a password (RFC 7617 section 2).
+func (k *Core) RefusePlain(w http.ResponseWriter, r *http.Request, def *channel.ChannelDefinition, err *message.Error) {
+	if (err.Code == message.CodeLoginRequired || err.Code == message.CodeBadCredentials) && k.asksForPassword(r, def) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="sluice", charset="UTF-8"`)
+	}
+	k.Refuse(w, r, err)
+}
+
+func (k *Core) asksForPassword(r *http.Request, def *channel.ChannelDefinition) bool {
+	constraints := []string{def.Constraint}
+	if d, _, _ := Target(k, r); d != nil {
+		own := d.Definition()
+		constraints = append(constraints, own.Constraint, own.SubscribeConstraint)
+		if r.Method == http.MethodPost {
+			constraints[2] = own.SendConstraint
+		}
+	}
+	return slices.ContainsFunc(constraints, func(id string) bool { return k.Basic[id] })
 }
 
 // publish sends the body of r as a message. No client is made for it.

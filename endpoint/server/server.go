@@ -56,6 +56,7 @@ func New(opts Options) (*Server, error) {
 		Broker:    broker,
 		Wheel:     s.wheel,
 		Passwords: opts.Passwords,
+		Basic:     make(map[string]bool),
 		Cookies:   endpoint.NewCookies(),
 		Tickets:   endpoint.NewTickets(opts.MaxTickets),
 		Logger:    opts.Log("Endpoint.General"),
@@ -68,6 +69,11 @@ func New(opts Options) (*Server, error) {
 			CookieName:      opts.CookieName,
 			CookieSecure:    opts.CookieSecure,
 		},
+	}
+	for _, c := range opts.Constraints {
+		if c.Basic {
+			s.shared.Basic[c.ID] = true
+		}
 	}
 	config := clientConfig(&opts)
 	s.shared.Config = func() []byte { return config }

@@ -14,7 +14,7 @@ import (
 func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) {
 	c, session, err := e.reader(w, r)
 	if err != nil {
-		e.core.Refuse(w, r, err)
+		e.core.RefusePlain(w, r, e.def, err)
 		return
 	}
 	leave, err := e.place(session)
@@ -24,7 +24,7 @@ func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		c.End(flexsession.Because(message.CodeClientDisconnect))
-		e.core.Refuse(w, r, err)
+		e.core.RefusePlain(w, r, e.def, err)
 		return
 	}
 	e.core.Stats.Opened(e.def.ID)
