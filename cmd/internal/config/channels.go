@@ -108,7 +108,7 @@ func (l *loader) readChannel(n *node) *channelDraft {
 // finishChannel resolves what stands in other sections.
 func (l *loader) finishChannel(c *channelDraft) {
 	l.finishURL(c)
-	c.Constraint = l.constraint(&c.constraint, "channel/"+c.ID)
+	c.Constraint = l.constraint(&c.constraint)
 	c.Server = c.server.id
 	if c.Server != "" && len(l.listeners(c.Server)) == 0 {
 		var ids []string

@@ -119,18 +119,13 @@ func (l *loader) checkSessions() {
 }
 
 func (l *loader) checkServers() {
-	var api bool
 	for _, s := range l.servers {
-		api = api || s.Role == RoleAPI
 		switch {
 		case s.Role == RoleInternal && (s.BindAddress == "" || s.BindAddress == "*"):
 			l.rep.warnf(s.at, "the internal server is open to every interface, without a login; give it a bind-address")
 		case s.Role == RoleAPI && len(l.cfg.API.Keys) == 0:
 			l.rep.warnf(s.at, "nobody can use the api server: there is no api/key")
 		}
-	}
-	if n := l.root.child("api"); n != nil && !api && len(l.cfg.API.Keys) > 0 {
-		l.rep.warnf(n.at, "keys have no use: no server has the role api")
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 
 	"sluice/channel"
@@ -108,11 +109,11 @@ func (l *loader) addConstraint(c channel.SecurityConstraint, at pos) {
 	l.cfg.Constraints = append(l.cfg.Constraints, c)
 }
 
-// constraint resolves one that a channel or destination has; one that is written in place gets a name that no file can give.
-func (l *loader) constraint(c *constraintDraft, owner string) string {
+// constraint resolves one that a channel or destination has. One that is written in place and has no id gets one that no file can give: those are trimmed.
+func (l *loader) constraint(c *constraintDraft) string {
 	if c.inline != nil {
 		if c.ID == "" {
-			c.ID = "inline:" + owner
+			c.ID = fmt.Sprintf(" inline %d", len(l.cfg.Constraints)+1)
 		}
 		l.addConstraint(c.SecurityConstraint, *c.inline)
 		return c.ID

@@ -35,6 +35,7 @@ type throttleDraft struct{ max, maxClient ref }
 type destinationDraft struct {
 	channel.DestinationDefinition
 	at                pos
+	separatorAt       pos // of subtopic-separator
 	channels          []ref
 	adapter           ref
 	constraint        constraintDraft
@@ -241,6 +242,9 @@ func (l *loader) inherits(s *serviceDraft) *channelList {
 
 // finishDestination resolves what stands in other sections; false when no channel of the destination is served here.
 func (l *loader) finishDestination(s *serviceDraft, d *destinationDraft) bool {
+	if strings.Contains(d.SubtopicSeparator, "*") {
+		l.rep.add(d.separatorAt, Problem{Setting: "subtopic-separator", Severity: Error, Message: "a wildcard separates nothing", Found: d.SubtopicSeparator, Expected: "text without *"})
+	}
 	list := l.inherits(s)
 	if len(d.channels) > 0 {
 		for _, r := range d.channels {
@@ -249,7 +253,7 @@ func (l *loader) finishDestination(s *serviceDraft, d *destinationDraft) bool {
 		list = l.channelList(d.channels)
 	}
 	d.Channels = list.ids
-	d.Constraint = l.constraint(&d.constraint, "destination/"+d.ID)
+	d.Constraint = l.constraint(&d.constraint)
 	if d.Constraint == "" {
 		d.Constraint = s.constraint.id
 	}

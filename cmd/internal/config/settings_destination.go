@@ -79,7 +79,7 @@ func destinationSettings() []Setting {
 			Setting{Name: "allow-subtopics", Kind: Bool, Default: "false", From: blazeDS, Doc: "Clients may send to and subscribe to subtopics.",
 				set: de(func(d *destinationDraft, v Value) { d.AllowSubtopics = v.Bool })},
 			Setting{Name: "subtopic-separator", Kind: Text, Default: ".", Strict: true, From: blazeDS, Example: "/", Doc: "What separates the parts of a subtopic.",
-				set: de(func(d *destinationDraft, v Value) { d.SubtopicSeparator = v.Text })},
+				set: de(func(d *destinationDraft, v Value) { d.SubtopicSeparator, d.separatorAt = v.Text, v.at })},
 			Setting{Name: "disallow-wildcard-subtopics", Kind: Bool, Default: "false", From: blazeDS, Doc: "Nobody may subscribe with *.",
 				set: de(func(d *destinationDraft, v Value) { d.DisallowWildcardSubtopics = v.Bool })},
 			Setting{In: "send-security-constraint", Name: "ref", Kind: Ref, Strict: true, From: blazeDS, Example: "users", Doc: "The constraint for sending.",
