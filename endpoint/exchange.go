@@ -35,22 +35,25 @@ type Exchange struct {
 	replies []func([]byte)     // of the batch, by position
 }
 
-// Work handles requests in their order. errs[i] is not nil where line i could not be read. Messages that follow each other are published as one batch.
+// Work handles requests in their order. errs[i] is not nil where line i could not be read. Messages that follow each other are published as one batch. From where the client is known
+// no other frame or body of it is worked on at the same time.
 func (x *Exchange) Work(reqs []*message.Request, errs []*message.Error) {
-	work := func() {
-		for i, req := range reqs {
-			x.line(i, len(reqs), req, errs[i])
-		}
-		x.flush()
+	i := 0
+	for ; i < len(reqs) && x.Client == nil; i++ { // up to a connect, or an attach of a client that others may know
+		x.line(i, reqs[i], errs[i])
 	}
-	if x.Client == nil {
-		work() // a connect at its head makes a client that nobody else knows yet
+	if x.Client == nil || i == len(reqs) {
 		return
 	}
-	x.Client.Serially(work)
+	x.Client.Serially(func() {
+		for ; i < len(reqs); i++ {
+			x.line(i, reqs[i], errs[i])
+		}
+		x.flush()
+	})
 }
 
-func (x *Exchange) line(i, n int, req *message.Request, err *message.Error) {
+func (x *Exchange) line(i int, req *message.Request, err *message.Error) {
 	send := func(line []byte) { x.Carrier.Reply(i, line) }
 	if err != nil {
 		x.unreadable(err, send)
