@@ -73,7 +73,8 @@ func (d *Destination) allow(ch *ChannelDefinition, p *Principal, constraint stri
 	return d.broker.Allow(constraint, p)
 }
 
-// CheckSend checks the subtopics of a message that is to be published: they must be allowed here, well-formed, and without a wildcard.
+// CheckSend checks the subtopics of a message that is to be published: they must be allowed here, well-formed, of at most
+// [MaxSubtopicParts] parts, and without a wildcard.
 // The errors are subtopics-not-allowed, bad-subtopic and wildcard-publish.
 func (d *Destination) CheckSend(subtopics []string) *message.Error {
 	for _, subtopic := range subtopics {

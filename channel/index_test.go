@@ -3,6 +3,7 @@ package channel
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"sluice/channel/message"
@@ -41,6 +42,35 @@ func TestIndexForgets(t *testing.T) {
 	}
 	if w := d.index.wild; len(w.children) != 0 || w.here != nil || w.rest != nil {
 		t.Errorf("wildcards are left: %+v", w)
+	}
+}
+
+// A subtopic of very many parts would cost the server far more than it costs its sender: it is refused, to publishers and subscribers alike.
+func TestPartsOfASubtopicAreBounded(t *testing.T) {
+	for _, separator := range []string{".", "--"} {
+		d := newDestination(DestinationDefinition{ID: "d", AllowSubtopics: true, SubtopicSeparator: separator}, nil)
+		for part, wild := range map[string]bool{"a": false, wildcard: true} {
+			most := strings.Repeat(part+separator, MaxSubtopicParts-1) + part
+			s := d.Subscribe("s", nobody{})
+			if err := s.Add(most); err != nil {
+				t.Errorf("%d parts %q: %v", MaxSubtopicParts, part, err)
+			}
+			if err := d.CheckSend([]string{most}); !wild && err != nil {
+				t.Errorf("to %d parts %q: %v", MaxSubtopicParts, part, err)
+			}
+			for _, more := range []string{most + separator + part, strings.Repeat(part+separator, 300) + part} {
+				sub, send := s.Add(more), d.CheckSend([]string{"a", more})
+				for _, err := range []*message.Error{sub, send} {
+					if err == nil || err.Code != message.CodeBadSubtopic || err.Detail != "more than 32 parts" {
+						t.Errorf("%.20q…: %v, want it refused for its parts", more, err)
+					}
+				}
+			}
+			if topics := s.Topics(); len(topics) != 1 {
+				t.Errorf("%d topics", len(topics))
+			}
+			s.Close()
+		}
 	}
 }
 

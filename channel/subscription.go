@@ -26,7 +26,7 @@ func (s *Subscription) ID() string { return s.id }
 func (s *Subscription) Destination() *Destination { return s.dest }
 
 // Add subscribes to a subtopic, which may have wildcards: "*" in the middle is exactly one part, at the end one or more. "" is for the messages
-// without a subtopic, and only for them. It is refused with subtopics-not-allowed, bad-subtopic, wildcard-not-allowed, already-subscribed or, once s
+// without a subtopic, and only for them. It may have [MaxSubtopicParts] parts. It is refused with subtopics-not-allowed, bad-subtopic, wildcard-not-allowed, already-subscribed or, once s
 // is closed, not-subscribed.
 func (s *Subscription) Add(subtopic string) *message.Error {
 	wild, err := s.dest.checkSubscribe(subtopic)
