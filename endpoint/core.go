@@ -47,7 +47,6 @@ type Limits struct {
 // Stats counts what passes through the endpoints. All fields are safe for concurrent use.
 type Stats struct {
 	MessagesIn   atomic.Uint64 // published by clients and accepted
-	LinesOut     atomic.Uint64 // writes' payload is counted in bytes; lines are counted where they are confirmed or taken
 	BytesOut     atomic.Uint64
 	Writes       atomic.Uint64
 	RequestError func(code message.Code)                        // a request or connection was refused

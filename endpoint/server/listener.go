@@ -109,8 +109,6 @@ func (l *listener) stopAccepting() {
 	}
 }
 
-func (l *listener) close() { l.stopAccepting() }
-
 // shutdown waits for the requests under way, and cuts them off when ctx ends.
 func (l *listener) shutdown(ctx context.Context) error {
 	err := l.http.Shutdown(ctx)

@@ -111,7 +111,7 @@ func (s *Server) Start() error {
 	for _, l := range s.listeners {
 		if err := l.open(); err != nil {
 			for _, l := range s.listeners {
-				l.close()
+				l.stopAccepting()
 			}
 			return err
 		}
