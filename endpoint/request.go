@@ -97,8 +97,9 @@ type Request struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	record  *flexsession.Record
-	fresh   bool   // record was made for this request
-	old     string // the cookie's value as it came
+	user    *channel.Principal // by Authorization: Basic, for the client that is to be connected
+	fresh   bool               // record was made for this request
+	old     string             // the cookie's value as it came
 	mu      sync.Mutex
 	replies [][]byte // by line of the batch
 	open    sync.WaitGroup
@@ -126,6 +127,10 @@ func (k *Core) Read(w http.ResponseWriter, r *http.Request, def *channel.Channel
 	q.Reqs, q.Errs, q.rest = k.Decode(body, def)
 	if q.Client == nil && !q.connects() {
 		k.Refuse(w, r, q.notConnected())
+		return nil
+	}
+	if err := q.admit(); err != nil {
+		k.RefusePlain(w, r, def, err)
 		return nil
 	}
 	return q
@@ -250,7 +255,7 @@ func (q *Request) Reply(i int, line []byte) {
 // Connected implements Carrier. A new record gets its cookie only now that there is a client for it.
 func (q *Request) Connected(c *flexsession.FlexClient) {
 	q.Client = c
-	if q.fresh {
+	if q.logIn() || q.fresh {
 		q.Renewed(c.Record())
 	}
 }

@@ -64,7 +64,7 @@ func constraintSettings(scope Scope, path string) []Setting {
 	rows := within(scope, path,
 		Setting{Name: "id", Kind: ID, Required: scope == ScopeConstraint, Strict: true, From: blazeDS, Example: "other", Doc: "Name of the constraint.",
 			set: co(func(c *constraintDraft, v Value) { c.ID = v.Text })},
-		Setting{Name: "auth-method", Kind: Enum, Enum: []string{"Custom", "Basic"}, Default: "Custom", From: blazeDS, Example: "Basic", Doc: "Custom: log in with a message. Basic: HTTP requests without a user are answered 401, too.",
+		Setting{Name: "auth-method", Kind: Enum, Enum: []string{"Custom", "Basic"}, Default: "Custom", From: blazeDS, Example: "Basic", Doc: "Custom: log in with a message. Basic: without a user, HTTP requests of a channel, and plain GETs and POSTs of a destination, are answered 401 and asked for a name and a password, too.",
 			set: co(func(c *constraintDraft, v Value) { c.Basic = v.Text == "Basic" })},
 		Setting{In: "roles", Name: "role", Kind: Text, List: true, From: blazeDS, Example: "staff", Doc: "A role of which the user must have one; none: any user that has logged in.",
 			set: co(func(c *constraintDraft, v Value) { c.Roles = append(c.Roles, v.Text) })},
