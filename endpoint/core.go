@@ -25,6 +25,7 @@ type Core struct {
 	Cookies   *scs.SessionManager
 	Limits    Limits
 	Gate      *Gate
+	Logins    *Logins
 	Tickets   *Tickets
 	Proxies   *Proxies
 	Config    func() []byte // what clients are told of the configuration (docs/protocol.md section 9)

@@ -8,21 +8,17 @@ import (
 	"github.com/go-chi/httprate"
 )
 
-// Gate bounds how often an address may begin a session or fail to log in.
+// Gate bounds how often an address may begin a session at one listener.
 type Gate struct {
-	sessions, logins *httprate.RateLimiter
-	MaxSessions      int // max-new-sessions-per-minute-per-address, 0: no limit
-	MaxLoginFailures int // max-login-failures-per-minute, of an address or of a user name, 0: no limit
+	sessions    *httprate.RateLimiter
+	MaxSessions int // max-new-sessions-per-minute-per-address, 0: no limit
 }
 
-// NewGate makes one with the two limits; zero or less is no limit.
-func NewGate(sessionsPerMinute, loginFailuresPerMinute int) *Gate {
-	g := &Gate{MaxSessions: sessionsPerMinute, MaxLoginFailures: loginFailuresPerMinute}
+// NewGate makes one with the limit; zero or less is no limit.
+func NewGate(sessionsPerMinute int) *Gate {
+	g := &Gate{MaxSessions: sessionsPerMinute}
 	if sessionsPerMinute > 0 {
 		g.sessions = httprate.NewRateLimiter(sessionsPerMinute, time.Minute)
-	}
-	if loginFailuresPerMinute > 0 {
-		g.logins = httprate.NewRateLimiter(loginFailuresPerMinute, time.Minute)
 	}
 	return g
 }
@@ -30,28 +26,6 @@ func NewGate(sessionsPerMinute, loginFailuresPerMinute int) *Gate {
 // NewSession counts a new session from addr; false when it has had its share. An IPv6 address counts as its /64 network: one machine has all of those.
 func (g *Gate) NewSession(addr string) bool {
 	return g.sessions == nil || !count(g.sessions, httprate.CanonicalizeIP(host(addr)))
-}
-
-// MayLogin says whether addr and user have not failed too often.
-func (g *Gate) MayLogin(addr, user string) bool {
-	return g.logins == nil || g.within(loginAddress(addr)) && g.within(loginUser(user))
-}
-
-// LoginFailed counts a failure.
-func (g *Gate) LoginFailed(addr, user string) {
-	if g.logins != nil {
-		count(g.logins, loginAddress(addr))
-		count(g.logins, loginUser(user))
-	}
-}
-
-func loginAddress(addr string) string { return "address " + httprate.CanonicalizeIP(host(addr)) }
-func loginUser(user string) string    { return "user " + user }
-
-// within says whether key has one more failure left. The limiter's own answer is whether there were more than the limit, which never happens: at the limit it stops to count.
-func (g *Gate) within(key string) bool {
-	_, rate, err := g.logins.Status(key)
-	return err == nil && rate < float64(g.MaxLoginFailures)
 }
 
 // count counts one event of key and reports whether that was too many. The limiter wants an answer to write headers to; ours are written elsewhere.

@@ -181,17 +181,20 @@ func (x *Exchange) login(req *message.Request, reply func([]byte)) *message.Erro
 	return nil
 }
 
-// Verify checks a name and a password, and holds both the address and the name to the number of failures they may have.
+// Verify checks a name and a password, and holds both the address and the name to the number of failures they may have. It blocks while other logins are checked, of which
+// there are not many ([Logins]).
 func (k *Core) Verify(addr, user, password string) (*channel.Principal, *message.Error) {
-	if !k.Gate.MayLogin(addr, user) {
-		return nil, &message.Error{Code: message.CodeLimitLogins, Value: k.Gate.MaxLoginFailures}
+	if err := k.Logins.Begin(addr, user); err != nil {
+		return nil, err
 	}
+	ok := false
+	defer func() { k.Logins.Ended(addr, user, !ok) }()
 	if k.Passwords != nil {
-		if p, ok := k.Passwords.Verify(user, password); ok {
+		var p *channel.Principal
+		if p, ok = k.Passwords.Verify(user, password); ok {
 			return p, nil
 		}
 	}
-	k.Gate.LoginFailed(addr, user)
 	return nil, &message.Error{Code: message.CodeBadCredentials}
 }
 

@@ -3,8 +3,11 @@ package server_test
 import (
 	"encoding/base64"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -186,6 +189,30 @@ func TestLoginFailures(t *testing.T) {
 		time.Sleep(150 * time.Second)
 		if reply := c.Do("command", loginFields("ann", "secret")); reply.Text("type") != "acknowledge" {
 			t.Errorf("some minutes later: %v", reply)
+		}
+	})
+}
+
+// Whoever goes from one listener to the next has no more failures for that.
+func TestLoginFailuresOfAllListeners(t *testing.T) {
+	both := users(t)
+	set := func(o *server.Options) {
+		both(o)
+		o.MaxLoginFailures = 3
+		o.Listeners = append(o.Listeners, server.Listener{ID: "second", Addr: "127.0.0.1:0"})
+	}
+	endpointtest.Run(t, set, func(t *testing.T, r *endpointtest.Rig) {
+		var got []int
+		for i := range 4 {
+			request := httptest.NewRequest("POST", "/longpoll/anyone", strings.NewReader("1"))
+			request.Header.Set("Content-Type", "application/json")
+			request.Header.Set("Authorization", basic("ann", "wrong"))
+			answer := httptest.NewRecorder()
+			r.Server.Handler([]string{"main", "second"}[i%2]).ServeHTTP(answer, request)
+			got = append(got, answer.Code)
+		}
+		if want := []int{401, 401, 401, 429}; !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
 		}
 	})
 }

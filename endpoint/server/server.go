@@ -56,6 +56,7 @@ func New(opts Options) (*Server, error) {
 		Broker:    broker,
 		Wheel:     s.wheel,
 		Passwords: opts.Passwords,
+		Logins:    endpoint.NewLogins(opts.MaxLoginFailures),
 		Basic:     make(map[string]bool),
 		Cookies:   endpoint.NewCookies(),
 		Tickets:   endpoint.NewTickets(opts.MaxTickets),
