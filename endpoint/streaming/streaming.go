@@ -99,6 +99,7 @@ func (e *Endpoint) open(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 		case ok:
 		case endpoint.IsGone(line):
 			endpoint.AnswerAttach(w, line)
+			e.ended(flexsession.Because(message.CodeUnknownClient))
 			return
 		default:
 			held.Close(line, flexsession.Because(message.CodeDisplaced))
@@ -114,7 +115,7 @@ func (e *Endpoint) place(s *flexsession.StreamingSession) (leave func(), err *me
 	if limit, ok := s.Open(); !ok {
 		return nil, &message.Error{Code: message.CodeLimitSessionConnections, Value: limit}
 	}
-	if !e.core.Open.Enter(e.def.ID, e.def.MaxStreamingClients) {
+	if e.def.MaxStreamingClients <= 0 || !e.core.Open.Enter(e.def.ID, e.def.MaxStreamingClients) {
 		s.Close()
 		return nil, &message.Error{Code: message.CodeLimitStreams, Value: e.def.MaxStreamingClients}
 	}
