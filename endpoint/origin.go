@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -30,7 +31,19 @@ func foreignAllowed(origin string, def *channel.ChannelDefinition) bool {
 	})
 }
 
-// Guard wraps the handlers of an HTTP endpoint: CORS for the origins it allows, a refusal for others, and for anything but GET net/http's protection against requests
+// Headers are those that every HTTP answer of the channel has (http-response-headers). What else has a header of that name gives way.
+func Headers(def *channel.ChannelDefinition) http.Header {
+	all := make(http.Header, len(def.Headers))
+	for _, h := range def.Headers {
+		all.Add(h.Name, h.Value)
+	}
+	for name, values := range all {
+		all[name] = slices.Clip(values) // answers share them, and may add to theirs
+	}
+	return all
+}
+
+// Guard wraps the handlers of an HTTP endpoint: its headers, CORS for the origins it allows, a refusal for others, and for anything but GET net/http's protection against requests
 // that a foreign page makes with the user's cookies (Sec-Fetch-Site, Origin).
 func (k *Core) Guard(def *channel.ChannelDefinition) func(http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
@@ -49,17 +62,16 @@ func (k *Core) Guard(def *channel.ChannelDefinition) func(http.Handler) http.Han
 		AllowCredentials: !anyone,
 		MaxAge:           600,
 	})
+	headers := Headers(def)
 	return func(next http.Handler) http.Handler {
 		checked := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if def.NoCacheHeaders {
+				w.Header().Set("Cache-Control", "no-store, no-transform")
+			}
+			maps.Copy(w.Header(), headers)
 			if !originAllowed(r, def) || !anyone && protection.Check(r) != nil && !sameHost(r.Header.Get("Origin"), r.Host) {
 				k.Refuse(w, r, message.Errorf(message.CodeForeignOrigin, "%s", bounded(r.Header.Get("Origin"), 200)))
 				return
-			}
-			for _, h := range def.Headers {
-				w.Header().Set(h.Name, h.Value)
-			}
-			if def.NoCacheHeaders {
-				w.Header().Set("Cache-Control", "no-store, no-transform")
 			}
 			next.ServeHTTP(w, r)
 		})

@@ -29,13 +29,14 @@ type Endpoint struct {
 	core     *endpoint.Core
 	def      *channel.ChannelDefinition
 	upgrader websocket.Upgrader
+	headers  http.Header // http-response-headers: gorilla writes the answer itself
 	buffers  buffers
 	readers  readers
 }
 
 // Mount adds the endpoint's route to r.
 func Mount(r chi.Router, core *endpoint.Core, def *channel.ChannelDefinition) {
-	e := &Endpoint{core: core, def: def}
+	e := &Endpoint{core: core, def: def, headers: endpoint.Headers(def)}
 	e.upgrader = websocket.Upgrader{
 		Subprotocols:    []string{Subprotocol},
 		WriteBufferPool: &sync.Pool{},                             // gorilla writes no messages, so no connection needs a buffer for them
@@ -54,7 +55,7 @@ func (e *Endpoint) upgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	hijack := &hijacker{ResponseWriter: w, readers: &e.readers}
-	ws, err := e.upgrader.Upgrade(hijack, r, nil)
+	ws, err := e.upgrader.Upgrade(hijack, r, e.headers)
 	if err != nil {
 		e.core.Open.Leave(e.def.ID)
 		return // answered, or nobody is there to be answered
