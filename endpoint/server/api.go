@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/rs/zerolog"
 
 	"sluice/channel/message"
 	"sluice/endpoint"
@@ -23,10 +24,11 @@ import (
 type api struct {
 	s    *Server
 	core *endpoint.Core
+	log  zerolog.Logger
 }
 
 func (s *Server) mountAPI(r chi.Router, core *endpoint.Core) {
-	a := &api{s: s, core: core}
+	a := &api{s: s, core: core, log: s.opts.Log("Endpoint.API")}
 	r.Route("/api/v1", func(r chi.Router) {
 		r.Use(a.authorise)
 		r.NotFound(func(w http.ResponseWriter, r *http.Request) {
@@ -52,11 +54,13 @@ func (s *Server) mountAPI(r chi.Router, core *endpoint.Core) {
 func (a *api) authorise(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		known := 0
+		known, id := false, ""
 		for _, k := range a.s.opts.APIKeys { // all of them, in the same time whichever fits
-			known |= subtle.ConstantTimeCompare([]byte(k.Value), []byte(key))
+			if subtle.ConstantTimeCompare([]byte(k.Value), []byte(key)) == 1 {
+				known, id = true, k.ID
+			}
 		}
-		if known == 0 || key == "" || !strings.EqualFold(scheme, "Bearer") {
+		if !known || key == "" || !strings.EqualFold(scheme, "Bearer") {
 			err := &message.Error{Code: message.CodeBadApiKey}
 			if len(a.s.opts.APIKeys) == 0 {
 				err.Detail = "no key is configured"
@@ -65,6 +69,11 @@ func (a *api) authorise(next http.Handler) http.Handler {
 			a.fail(w, err)
 			return
 		}
+		event := a.log.Debug()
+		if r.URL.Path == "/api/v1/disconnect" {
+			event = a.log.Info() // who ended others
+		}
+		event.Str("key", id).Str("method", r.Method).Str("path", r.URL.Path).Msg("request")
 		next.ServeHTTP(w, r)
 	})
 }
