@@ -125,6 +125,9 @@ func splitHeader(s string) (name, value string, ok bool) {
 	case "connection", "content-length", "transfer-encoding", "trailer", "upgrade", "te", "keep-alive", "content-type", "content-encoding", "set-cookie":
 		return "", "", false
 	}
+	if strings.HasPrefix(strings.ToLower(name), "sec-websocket-") {
+		return "", "", false
+	}
 	return name, value, true
 }
 
