@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"net"
 	"net/http"
@@ -181,9 +180,6 @@ func (c *countedConn) Close() error {
 	c.once.Do(func() { c.l.open_.Add(-1) })
 	return c.Conn.Close()
 }
-
-// ReadFrom lets net/http use sendfile for the page.
-func (c *countedConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
 
 // counted finds the countedConn under TLS and PROXY.
 func counted(c net.Conn) *countedConn {

@@ -2,13 +2,11 @@ package server
 
 import (
 	"net/http"
-	"runtime/debug"
 
 	"github.com/go-chi/chi/v5"
 
 	"sluice/channel"
 	"sluice/channel/message"
-	"sluice/endpoint"
 	"sluice/endpoint/longpoll"
 	"sluice/endpoint/streaming"
 	"sluice/endpoint/websocket"
@@ -86,21 +84,4 @@ func (s *Server) config(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Write(s.shared.Config()) // the client is gone if this fails
-}
-
-// contain ends only the request that failed, and tells its peer no more than a code.
-func contain(core *endpoint.Core) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			defer func() {
-				p := recover()
-				if p == nil || p == http.ErrAbortHandler {
-					return
-				}
-				core.Logger.Error().Interface("panic", p).Str("path", r.URL.Path).Bytes("stack", debug.Stack()).Msg("a request failed")
-				core.Refuse(w, r, &message.Error{Code: message.CodeInternal})
-			}()
-			next.ServeHTTP(w, r)
-		})
-	}
 }
