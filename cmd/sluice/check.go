@@ -4,14 +4,14 @@ import (
 	"fmt"
 
 	"sluice/cmd/internal/config"
-	"sluice/flexsession"
+	"sluice/endpoint/server"
 )
 
 type checkCommand struct {
 	File string `arg:"" type:"existingfile" help:"The services-config.xml to check."`
 }
 
-// Run prints the report, and fails if the server would not start with the file.
+// Run prints the report, and fails if the server would not start with the file: it makes one, and opens no address.
 func (c *checkCommand) Run(io std) error {
 	cfg, report, err := config.Load(c.File, config.Options{})
 	if werr := report.Write(io.out); werr != nil {
@@ -20,10 +20,12 @@ func (c *checkCommand) Run(io std) error {
 	if err != nil {
 		return errSilent
 	}
-	if cfg.Security.PasswordFile != "" {
-		if _, err := flexsession.LoadPasswords(cfg.Security.PasswordFile); err != nil {
-			return fmt.Errorf("password-file: %w", err)
-		}
+	opts, err := serverOptions(cfg)
+	if err == nil {
+		_, err = server.New(opts)
+	}
+	if err != nil {
+		return fmt.Errorf("the configuration cannot be served: %w", err)
 	}
 	return nil
 }

@@ -25,12 +25,17 @@ func (c *serveCommand) Run(ctx context.Context, io std) error {
 	if err != nil {
 		return err
 	}
+	return serveConfig(ctx, io, cfg, c.replaceAddresses)
+}
+
+// serveConfig serves what cfg says until ctx ends, and then ends the server in order. adjust may change the listeners before they are opened.
+func serveConfig(ctx context.Context, io std, cfg *config.Config, adjust func([]server.Listener) error) error {
 	log := newLogs(cfg.Logging, io.err)
 	opts, err := serverOptions(cfg)
 	if err != nil {
 		return err
 	}
-	if err := c.replaceAddresses(opts.Listeners); err != nil {
+	if err := adjust(opts.Listeners); err != nil {
 		return err
 	}
 	opts.Log, opts.Logger, opts.Version = log.category, log.category("Startup"), version()
@@ -97,8 +102,9 @@ func (c *serveCommand) replaceAddresses(listeners []server.Listener) error {
 	return nil
 }
 
+// shutdownTimeout is the longest one of all servers: they end together.
 func shutdownTimeout(cfg *config.Config) time.Duration {
-	longest := time.Second
+	longest := time.Duration(0)
 	for _, s := range cfg.Servers {
 		longest = max(longest, s.ShutdownTimeout)
 	}
