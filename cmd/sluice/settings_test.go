@@ -17,8 +17,8 @@ type probe struct {
 	add     page // what it has for the setting, at a value that is not the default
 	instead page // where adding is not enough: what it has in place of common
 
-	real bool                   // on sockets of the machine and by its clock, not in a bubble
-	see  func(w *world) string  // what is seen from outside
+	real bool                           // on sockets of the machine and by its clock, not in a bubble
+	see  func(w *world) string          // what is seen from outside
 	want struct{ without, with string } // what see returns at the default, and with the setting; they differ
 }
 
