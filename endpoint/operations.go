@@ -220,7 +220,7 @@ func (x *Exchange) disconnect(req *message.Request, reply func([]byte)) *message
 }
 
 func (x *Exchange) ticket(req *message.Request, reply func([]byte)) *message.Error {
-	body, _ := json.Marshal(map[string]string{"ticket": x.Core.Tickets.Issue(x.Client.Principal())})
+	body, _ := json.Marshal(map[string]string{"ticket": x.Core.Tickets.Issue(x.Client.ID(), x.Client.Principal())})
 	reply(acknowledge(req, message.Acknowledge{Body: body}))
 	return nil
 }
