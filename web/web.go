@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strings"
 	"time"
 )
 
@@ -25,7 +26,7 @@ var types = map[string]string{
 	".css":  "text/css; charset=utf-8",
 	".js":   "text/javascript; charset=utf-8",
 	".mjs":  "text/javascript; charset=utf-8",
-	".ts":   "text/plain; charset=utf-8",
+	".ts":   "application/typescript; charset=utf-8", // what tools that load types by URL look for; the registered type of .ts is a film's
 	".svg":  "image/svg+xml",
 }
 
@@ -36,36 +37,62 @@ type file struct {
 	media   string
 }
 
-// Handler serves the page at "/" and the built client beside it, to GET and HEAD alone. A browser asks each time whether a file has
+// public are the files that pages of other servers may load: they are code that holds no secret and does nothing by itself. What it then
+// may do with a server is for that server's allowed-origins to say.
+var public = map[string]bool{"/sluice.js": true, "/sluice.mjs": true, "/sluice.d.ts": true}
+
+// notFound is the page for people who follow a wrong address. It has no address of its own.
+const notFound = "/404.html"
+
+// Handler serves the page at "/" and the built client beside it, to GET and HEAD. A browser asks each time whether a file has
 // changed (Cache-Control: no-cache, RFC 9111 section 5.2.2.4) and is told 304 by its ETag, so that after an update nobody runs an old
-// client. It reads nothing from disk, and may be used by any number of goroutines.
-func Handler() http.Handler {
+// client. Whoever asks for something else and accepts text/html gets a readable page with status 404; all the rest is left to other.
+// It reads nothing from disk, and may be used by any number of goroutines.
+func Handler(other http.Handler) http.Handler {
 	files := load(static)
+	missing := files[notFound]
+	delete(files, notFound)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+			other.ServeHTTP(w, r)
 			return
 		}
 		name := path.Clean("/" + r.URL.Path)
 		if name == "/" {
 			name = "/index.html"
 		}
+		h := w.Header()
 		f, ok := files[name]
 		if !ok {
-			http.NotFound(w, r)
+			h.Add("Vary", "Accept")
+			if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+				other.ServeHTTP(w, r)
+				return
+			}
+			protect(h, missing.media)
+			h.Set("Cache-Control", "no-store")
+			w.WriteHeader(http.StatusNotFound)
+			w.Write(missing.content) // the client is gone if this fails
 			return
 		}
-		h := w.Header()
-		h.Set("Content-Type", f.media)
+		protect(h, f.media)
 		h.Set("ETag", f.etag)
 		h.Set("Cache-Control", "no-cache")
-		h.Set("Content-Security-Policy", policy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		if public[name] {
+			h.Set("Access-Control-Allow-Origin", "*")
+			h.Set("Cross-Origin-Resource-Policy", "cross-origin") // for pages with Cross-Origin-Embedder-Policy
+		}
 		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(f.content)) // If-None-Match, Range, HEAD
 	})
+}
+
+// protect sets the headers that every file has.
+func protect(h http.Header, media string) {
+	h.Set("Content-Type", media)
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 }
 
 // load reads the embedded files, by the path they are served at. It cannot fail but by a mistake in this package.

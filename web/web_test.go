@@ -1,6 +1,7 @@
 package web
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -9,6 +10,9 @@ import (
 	"testing/fstest"
 )
 
+// elsewhere stands for what serves all that is no file of ours.
+func elsewhere(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }
+
 func get(t *testing.T, method, target string, header ...string) *http.Response {
 	t.Helper()
 	r := httptest.NewRequest(method, target, nil)
@@ -16,7 +20,7 @@ func get(t *testing.T, method, target string, header ...string) *http.Response {
 		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	Handler().ServeHTTP(w, r)
+	Handler(http.HandlerFunc(elsewhere)).ServeHTTP(w, r)
 	return w.Result()
 }
 
@@ -28,7 +32,7 @@ func TestFiles(t *testing.T) {
 		"/app.js":      "text/javascript; charset=utf-8",
 		"/sluice.js":   "text/javascript; charset=utf-8",
 		"/sluice.mjs":  "text/javascript; charset=utf-8",
-		"/sluice.d.ts": "text/plain; charset=utf-8",
+		"/sluice.d.ts": "application/typescript; charset=utf-8",
 		"/icon.svg":    "image/svg+xml",
 	} {
 		res := get(t, "GET", target)
@@ -51,13 +55,38 @@ func TestFiles(t *testing.T) {
 }
 
 func TestNothingElse(t *testing.T) {
-	for _, target := range []string{"/nothing", "/static/index.html", "/../web.go", "/client/package.json"} {
-		if res := get(t, "GET", target); res.StatusCode != http.StatusNotFound {
-			t.Errorf("GET %s: %s, want 404", target, res.Status)
+	for _, target := range []string{"/nothing", "/static/index.html", "/../web.go", "/client/package.json", "/404.html"} {
+		for _, accept := range []string{"", "*/*", "application/json", "image/avif,image/*,*/*;q=0.8"} {
+			if res := get(t, "GET", target, "Accept", accept); res.StatusCode != http.StatusTeapot {
+				t.Errorf("GET %s, Accept %q: %s, want it left to the other handler", target, accept, res.Status)
+			}
+		}
+		res := get(t, "GET", target, "Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
+		body, _ := io.ReadAll(res.Body)
+		if res.StatusCode != http.StatusNotFound || res.Header.Get("Content-Type") != "text/html; charset=utf-8" || !strings.Contains(string(body), "4536") {
+			t.Errorf("GET %s by a browser: %s, %q\n%s", target, res.Status, res.Header.Get("Content-Type"), body)
+		}
+		if res.Header.Get("Content-Security-Policy") == "" || res.Header.Get("Vary") != "Accept" {
+			t.Errorf("GET %s by a browser: headers %v", target, res.Header)
 		}
 	}
-	if res := get(t, "POST", "/"); res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") != "GET, HEAD" {
-		t.Errorf("POST /: %s, Allow %q", res.Status, res.Header.Get("Allow"))
+	if res := get(t, "POST", "/", "Accept", "text/html"); res.StatusCode != http.StatusTeapot {
+		t.Errorf("POST /: %s, want it left to the other handler", res.Status)
+	}
+}
+
+// A page of another server imports the client from here; without CORS a module does not load at all. The page itself is nobody else's.
+func TestClientIsForEveryOrigin(t *testing.T) {
+	for _, target := range []string{"/", "/index.html", "/app.js", "/app.css", "/icon.svg", "/sluice.js", "/sluice.mjs", "/sluice.d.ts"} {
+		origin, policy := "", ""
+		if strings.HasPrefix(target, "/sluice.") {
+			origin, policy = "*", "cross-origin"
+		}
+		h := get(t, "GET", target, "Origin", "https://app.example.com").Header
+		if h.Get("Access-Control-Allow-Origin") != origin || h.Get("Cross-Origin-Resource-Policy") != policy {
+			t.Errorf("GET %s: Access-Control-Allow-Origin %q, Cross-Origin-Resource-Policy %q, want %q and %q",
+				target, h.Get("Access-Control-Allow-Origin"), h.Get("Cross-Origin-Resource-Policy"), origin, policy)
+		}
 	}
 }
 

@@ -54,19 +54,7 @@ func (s *Server) mountPublic(r chi.Router, l *listener, nothing http.HandlerFunc
 		s.mountAPI(r, l.core)
 	}
 	r.Get("/config.json", s.config)
-	r.NotFound(pageOr(nothing)) // no route of its own: with one, every unknown address would be known, only not to POST
-}
-
-// pageOr serves the page and its files, and leaves what is neither GET nor HEAD to other.
-func pageOr(other http.HandlerFunc) http.HandlerFunc {
-	page := web.Handler()
-	return func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet || r.Method == http.MethodHead {
-			page.ServeHTTP(w, r)
-			return
-		}
-		other(w, r)
-	}
+	r.NotFound(web.Handler(nothing).ServeHTTP) // no route of its own: with one, every unknown address would be known, only not to POST
 }
 
 func (s *Server) has(role Role) bool {
