@@ -157,11 +157,8 @@ func (h *Held) write(b []byte) error {
 	return nil
 }
 
-// lift takes the answer out of the times that bound all others. Where they cannot be set there are none.
-func (h *Held) lift() {
-	h.control.SetReadDeadline(time.Time{}) // net/http reads on, to know when the peer goes
-	h.control.SetWriteDeadline(time.Time{})
-}
+// lift takes the answer out of the time that bounds all others; where it cannot be set there is none. net/http has lifted that of the request, to read on until the peer goes.
+func (h *Held) lift() { h.control.SetWriteDeadline(time.Time{}) }
 
 // watch starts the pulse: heartbeats, and an end for a connection that takes nothing.
 func (h *Held) watch(beats time.Duration) {

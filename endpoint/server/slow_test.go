@@ -288,8 +288,9 @@ func TestHeldAnswersLast(t *testing.T) {
 			c.Subscribe("chat", "")
 			all = append(all, c)
 		}
-		events := r.Do("GET", "/streaming/chat", "")
-		defer events.Body.Close()
+		resp := r.Do("GET", "/streaming/chat", "", "Accept", "text/event-stream")
+		defer resp.Body.Close()
+		next := events(t, resp.Body)
 		for range 3 {
 			time.Sleep(8 * time.Minute)
 			all[0].Publish("chat", "", bulk)
@@ -297,6 +298,11 @@ func TestHeldAnswersLast(t *testing.T) {
 				c.WantMessages(bulk)
 				c.Send(`{"type":"command","operation":"client_ping","messageId":"beat"}`)
 				c.Next()
+			}
+			for event := next(); !strings.Contains(event, bulk); event = next() {
+				if event == "" {
+					t.Fatal("the plain GET has ended")
+				}
 			}
 		}
 	})
