@@ -282,4 +282,9 @@ class WebSocket:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, http.client.HTTPException) as e:
+        sys.exit(f"FAILED: the server cannot be reached: {e}")
+    except json.JSONDecodeError as e:
+        sys.exit(f"FAILED: what answered is no Sluice server: {e}")

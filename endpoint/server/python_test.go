@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"net"
 	"os/exec"
 	"strings"
 	"testing"
@@ -64,5 +65,25 @@ func TestPythonExample(t *testing.T) {
 				t.Errorf("%d clients are left", clients)
 			}
 		})
+	}
+}
+
+// Without a server the example says so in one sentence, as anybody meets it who has forgotten to start one.
+func TestPythonExampleWithoutServer(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Fatal("docs/examples/client.py needs python3, which is not installed here")
+	}
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, python, "../../docs/examples/client.py", "http://"+closed.Addr().String())
+	out, _ := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 1 || strings.Count(string(out), "\n") != 1 || !strings.Contains(string(out), "cannot be reached") {
+		t.Errorf("status %d, and it said:\n%s", cmd.ProcessState.ExitCode(), out)
 	}
 }
