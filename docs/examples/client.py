@@ -24,6 +24,7 @@ DESTINATION, SUBTOPIC = "chat", "example.python"
 
 def main():
     server = urlsplit(sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8080")
+    check(server.scheme == "http" and server.hostname, "the address has to look like http://127.0.0.1:8080")
     urls = channel_urls(server)
     client, count = Client(), 0
 
@@ -167,7 +168,9 @@ def channel_urls(server):
     """The configuration for clients, section 9."""
     connection = http.client.HTTPConnection(server.hostname, server.port, timeout=TIMEOUT)
     connection.request("GET", "/config.json")
-    config = json.load(connection.getresponse())
+    answer = connection.getresponse()
+    check(answer.status == 200, f"/config.json was answered {answer.status}")
+    config = json.load(answer)
     connection.close()
     fill = lambda url: url.replace("{server.name}", server.hostname).replace("{server.port}", str(server.port or 80))
     return {channel["type"]: urlsplit(fill(channel["url"])) for channel in config["channels"]}
