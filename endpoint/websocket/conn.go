@@ -106,8 +106,12 @@ func (c *conn) await() {
 }
 
 // controlFrame takes a control frame that stands between messages; gorilla would go on to wait for the next message, with all that this takes. Those in the middle
-// of a message it takes itself.
+// of a message it takes itself. Like a message, one that is not there as a whole has its time to arrive.
 func (c *conn) controlFrame() error {
+	if !wholeControl(c.reader) {
+		c.patience()
+		defer c.calm()
+	}
 	op, payload, err := readControl(c.reader)
 	if err != nil {
 		return err

@@ -113,6 +113,34 @@ func TestControlFrames(t *testing.T) {
 	})
 }
 
+// Half a control frame has the time that half a message has, and not for ever; what comes in time is no matter.
+func TestHalfAControlFrame(t *testing.T) {
+	ping := endpointtest.FrameHead(endpointtest.Fin|endpointtest.Ping, 10) + "0123456789"
+	for _, half := range []int{1, 2, 5, 6, 15} {
+		t.Run(fmt.Sprint(half, " bytes"), func(t *testing.T) {
+			endpointtest.Run(t, nil, func(t *testing.T, r *endpointtest.Rig) {
+				c := connected(t, r)
+				c.NextFrame() // attached
+				c.Send(ping[:half])
+				time.Sleep(20 * time.Second)
+				c.Send(ping[half:])
+				time.Sleep(time.Minute)
+				alive(t, c)
+				began := time.Now()
+				c.Send(ping[:half])
+				c.WantGoodbye(message.CodeRequestTimeout, 0)
+				if took := time.Since(began); took < 29*time.Second || took > 33*time.Second {
+					t.Errorf("it had %v, want 30 s, and 2 s for its goodbye", took)
+				}
+				synctest.Wait()
+				if clients, sessions := r.Server.Registry().Count(); clients+sessions != 0 {
+					t.Errorf("%d clients and %d sessions live on", clients, sessions)
+				}
+			})
+		})
+	}
+}
+
 // A peer that pings and does not read makes no more pongs than there is room for, and is cut off by the time of its writes.
 func TestPingsOfAPeerThatDoesNotRead(t *testing.T) {
 	endpointtest.Run(t, nil, func(t *testing.T, r *endpointtest.Rig) {

@@ -81,6 +81,13 @@ func readControl(r *bufio.Reader) (op byte, payload string, err error) {
 	return op, string(text), err
 }
 
+// wholeControl says whether r, which begins with a control frame, holds all of it, so that it can be read without waiting.
+func wholeControl(r *bufio.Reader) bool {
+	have := r.Buffered()
+	h, _ := r.Peek(min(have, 2))
+	return len(h) == 2 && have >= 6+int(h[1]&^masked) // RFC 6455 section 5.5: a length of more than 125 is refused before it is waited for
+}
+
 // closeError is what a close frame's payload says (RFC 6455 sections 5.5.1 and 7.4).
 func closeError(payload string) error {
 	if payload == "" {
