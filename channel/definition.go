@@ -22,6 +22,7 @@ type ChannelDefinition struct {
 	Server     string // server/@ref; empty: every public listener
 	Constraint string // security-constraint/@ref, empty: none
 	ServerOnly bool   // server-only="true": not told to browsers
+	Secure     bool   // endpoint/@class is one of BlazeDS that begins with Secure: requests without TLS, here or at a trusted proxy, are refused
 
 	// AllowedOrigins are the foreign origins ("https://app.example.com", or "*") that may use the channel. Empty: the same origin only.
 	// XML: allowed-origins/origin.

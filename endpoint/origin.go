@@ -43,7 +43,7 @@ func Headers(def *channel.ChannelDefinition) http.Header {
 	return all
 }
 
-// Guard wraps the handlers of an HTTP endpoint: its headers, CORS for the origins it allows, a refusal for others, and for anything but GET net/http's protection against requests
+// Guard wraps the handlers of an HTTP endpoint: its headers, TLS where it wants that, CORS for the origins it allows, a refusal for others, and for anything but GET net/http's protection against requests
 // that a foreign page makes with the user's cookies (Sec-Fetch-Site, Origin).
 func (k *Core) Guard(def *channel.ChannelDefinition) func(http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
@@ -69,6 +69,10 @@ func (k *Core) Guard(def *channel.ChannelDefinition) func(http.Handler) http.Han
 				w.Header().Set("Cache-Control", "no-store, no-transform")
 			}
 			maps.Copy(w.Header(), headers)
+			if _, tls := k.Proxies.Client(r); def.Secure && !tls {
+				k.Refuse(w, r, &message.Error{Code: message.CodeInsecure})
+				return
+			}
 			if !originAllowed(r, def) || !anyone && protection.Check(r) != nil && !sameHost(r.Header.Get("Origin"), r.Host) {
 				k.Refuse(w, r, message.Errorf(message.CodeForeignOrigin, "%s", bounded(r.Header.Get("Origin"), 200)))
 				return

@@ -32,6 +32,12 @@ func channelProbes() []probe {
 		{setting: ch + "endpoint/class", add: extra(`id="extra"`, "StreamingEndpoint"), see: kindAt("/extra"), want: seen("404 404 404", "200 200 405")},
 		{setting: ch + "endpoint/class", add: extra(`id="extra"`, "LongPollEndpoint"), see: kindAt("/extra"), want: seen("404 404 404", "200 405 405")},
 		{setting: ch + "endpoint/class", add: extra(`id="extra"`, "WebSocketEndpoint"), see: kindAt("/extra"), want: seen("404 404 404", "405 404 101")},
+		{setting: ch + "endpoint/class", common: proxied.and(page{"longpoll-attributes": `remote="true"`}),
+			add: page{"channels": `<channel-definition id="extra"><endpoint url="https://{server.name}/longpoll" class="flex.messaging.endpoints.SecureAMFEndpoint"/></channel-definition>`},
+			see: func(w *world) string {
+				return w.post("/longpoll", connectLine) + ", over TLS " + w.post("/longpoll", connectLine, "X-Forwarded-Proto", "https")
+			},
+			want: seen("404 unknown-endpoint, over TLS 404 unknown-endpoint", "403 insecure, over TLS ok")},
 		{setting: ch + "properties/allowed-origins/origin", add: page{"all-properties": "<allowed-origins><origin>https://app.example</origin><origin>https://b.example</origin></allowed-origins>"},
 			see: origins, want: seen("app 403 403, b 403 403, elsewhere 403 403", "app 200 101, b 200 101, elsewhere 403 403")},
 		{setting: ch + "properties/allowed-origins/origin", add: page{"all-properties": "<allowed-origins><origin>*</origin></allowed-origins>"},

@@ -152,8 +152,12 @@ func socketReader(w *world) *endpointtest.Raw {
 	c := w.RawSocket()
 	c.Frame(endpointtest.Fin|endpointtest.Text, strings.Replace(connectLine, `}}`, `},"attach":1}`, 1)+subscribeLine("plain", ""))
 	for {
-		if _, payload, _ := c.NextFrame(); strings.Contains(payload, "subscription-state") {
+		_, payload, over := c.NextFrame()
+		switch {
+		case strings.Contains(payload, "subscription-state"):
 			return c
+		case over || strings.Contains(payload, `"type":"error"`):
+			w.t.Fatalf("no subscription: %s", payload)
 		}
 	}
 }

@@ -233,12 +233,6 @@ func (w *world) post(path, lines string, headers ...string) string {
 	return answered(w.do("POST", path, lines, headers...))
 }
 
-// get is the same for a GET.
-func (w *world) get(path string, headers ...string) string {
-	w.t.Helper()
-	return answered(w.do("GET", path, "", headers...))
-}
-
 // do sends a request, and returns an answer that has at least its head.
 func (w *world) do(method, path, body string, headers ...string) *http.Response {
 	w.t.Helper()
@@ -309,7 +303,7 @@ func (w *world) welcome(path string, headers ...string) (endpointtest.Line, []st
 	return lines[0], []string{"Authorization", fmt.Sprintf("Bearer %s.%s", told["DSId"], told["DSSecret"]), "Cookie", cookie}
 }
 
-// told is a value of the welcome of the channel.
+// told is a value of the welcome at the path.
 func (w *world) told(path, name string) string {
 	w.t.Helper()
 	line, _ := w.welcome(path)

@@ -75,7 +75,7 @@ func (l *loader) readChannel(n *node) *channelDraft {
 	name := endpointClass(n)
 	cl, known := findClass(name)
 	c := &channelDraft{at: n.at, class: cl, given: map[string]pos{}}
-	c.Kind = cl.kind
+	c.Kind, c.Secure = cl.kind, strings.HasPrefix(cl.name, "Secure")
 	r := regime{foreign: isForeign(n), kind: cl.kind}
 	if cl.foreign && cl.kind != channel.WebSocket {
 		c.UserAgents = builtInUserAgents()

@@ -65,7 +65,7 @@ This page is printed from the table of settings in ` + "`cmd/internal/config`" +
 | [Secure]RTMPEndpoint, [Secure]WebSocketNIOAMFEndpoint | WebSocketEndpoint | BlazeDS |
 | [Secure]AMFSocketEndpoint | not started | |
 
-The classes of BlazeDS and LCDS may have their Java package. They are served with messages in JSON. An RTMP url becomes a WebSocket one on our listener, with the same path, or the channel's id when it has none.
+The classes of BlazeDS and LCDS may have their Java package. They are served with messages in JSON; those that begin with Secure refuse requests without TLS, here or at a trusted proxy. An RTMP url becomes a WebSocket one on our listener, with the same path, or the channel's id when it has none.
 `
 
 func writeTable(w io.Writer, rows []*Setting, status Status) {

@@ -74,7 +74,7 @@ func endpointSettings() []Setting {
 			set: num(func(c *channelDraft) *int { return &c.MaxWaitingPollRequests })},
 		Setting{Name: "client-wait-interval-millis", Kind: Millis, Kinds: onLongPoll, Default: "1", ForeignDefault: "0", Zero: "as polling-interval-millis", From: blazeDS, Doc: "How long the client pauses after a poll that was parked; 1 is at once.",
 			set: dur(func(c *channelDraft) *time.Duration { return &c.ClientWaitInterval })},
-		Setting{Name: "polling-interval-millis", Kind: Millis, Min: anyNegative, Kinds: onLongPoll, Default: "3000", Zero: "polls again at once", Negative: "3000", From: blazeDS, Doc: "How long the client pauses after a poll that could not be parked.",
+		Setting{Name: "polling-interval-millis", Kind: Millis, Min: anyNegative, Kinds: onLongPoll, Default: "3000", Zero: "polls again at once", Negative: "3000", From: blazeDS, Doc: "How long the client pauses after a poll that could not be parked; at least 3000 where there was no room for it.",
 			set: ch(func(c *channelDraft, v Value) {
 				if c.PollingInterval = v.Dur; v.Dur < 0 {
 					c.PollingInterval = 3 * time.Second
