@@ -258,6 +258,13 @@ func (g *Registry) Close(cause Cause) {
 	}
 }
 
+// Closed is the cause with which new clients are refused; nil while they are taken.
+func (g *Registry) Closed() *Cause {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.closed
+}
+
 // Refuse makes the registry refuse new clients with the cause.
 func (g *Registry) Refuse(cause Cause) {
 	g.mu.Lock()

@@ -50,6 +50,10 @@ func Mount(r chi.Router, core *endpoint.Core, def *channel.ChannelDefinition) {
 
 // upgrade makes a socket of the request and returns; net/http's buffers go with it.
 func (e *Endpoint) upgrade(w http.ResponseWriter, r *http.Request) {
+	if closed := e.core.Registry.Closed(); closed != nil { // the connection is older than that
+		e.core.Refuse(w, r, &message.Error{Code: closed.Code, RetryAfter: closed.RetryAfter})
+		return
+	}
 	if !e.core.Open.Enter(e.def.ID, e.def.MaxConnections) {
 		e.core.Refuse(w, r, &message.Error{Code: message.CodeLimitConnections, Value: e.def.MaxConnections})
 		return
@@ -64,6 +68,9 @@ func (e *Endpoint) upgrade(w http.ResponseWriter, r *http.Request) {
 	c.session = e.core.Registry.NewWebSocketSession(e.def, e.core.PeerOf(r), c, e.core.CookieRecord(r))
 	e.core.Stats.Opened(e.def.ID)
 	c.start()
+	if closed := e.core.Registry.Closed(); closed != nil { // meanwhile: who ended all sessions did not see this one
+		c.End(*closed)
+	}
 }
 
 // hijacker gives gorilla a small reader that we can look into, and a connection on which only its handshake is written.
