@@ -163,23 +163,24 @@ func TestSlowConsumer(t *testing.T) {
 	})
 }
 
-// A slow consumer that still reads is told: the last line has the code, the setting and its value.
+// A slow consumer that still reads, and confirms nothing, is told: the last line has the code, the setting and its value. (Each poll confirms.)
 func TestSlowConsumerIsTold(t *testing.T) {
 	few := func(o *server.Options) { o.FlexClient.MaxWaitingMessages, o.FlexClient.Window.Messages = 10, 5 }
-	endpointtest.Each(t, few, func(t *testing.T, r *endpointtest.Rig, c *endpointtest.Client) {
-		if c.Kind == channel.LongPoll {
-			t.Skip("each poll of the test's client confirms") // nothing is left waiting
-		}
-		c.Subscribe("chat", "") // and confirms nothing
-		other := r.Connect(channel.WebSocket)
-		for i := range 20 {
-			other.Publish("chat", "", fmt.Sprint(i))
-		}
-		line := c.WantEnd(message.CodeSlowConsumer)
-		if line.Text("setting") != "max-waiting-messages" || line["value"] != 10.0 || line.Text("reconnect") != "yes" {
-			t.Errorf("%v does not tell the limit", line)
-		}
-	})
+	for _, kind := range []channel.Kind{channel.WebSocket, channel.Streaming} {
+		t.Run(string(kind), func(t *testing.T) {
+			endpointtest.Run(t, few, func(t *testing.T, r *endpointtest.Rig) {
+				c, other := r.Connect(kind), r.Connect(channel.WebSocket)
+				c.Subscribe("chat", "")
+				for i := range 20 {
+					other.Publish("chat", "", fmt.Sprint(i))
+				}
+				line := c.WantEnd(message.CodeSlowConsumer)
+				if line.Text("setting") != "max-waiting-messages" || line["value"] != 10.0 || line.Text("reconnect") != "yes" {
+					t.Errorf("%v does not tell the limit", line)
+				}
+			})
+		})
+	}
 }
 
 // A WebSocket whose replies are left unread is a slow consumer as well.
