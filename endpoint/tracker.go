@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"maps"
+	"net"
 	"slices"
 	"sync"
 )
@@ -43,8 +44,16 @@ func (t *Tracker) Cut() {
 	all := slices.Collect(maps.Keys(t.hijacked))
 	t.mu.Unlock()
 	for _, c := range all {
-		c.Close() // it was to end anyway
+		CutOff(c)
 	}
+}
+
+// CutOff closes c at once. Close of a TLS connection says goodbye first (close_notify), and waits 5 seconds for a peer that reads no more: too long where others wait too.
+func CutOff(c io.Closer) {
+	if outer, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = outer.NetConn()
+	}
+	c.Close() // it was to end anyway
 }
 
 // Enter takes one of limit places of the endpoint; false when all are taken. A limit of zero or less takes all comers.

@@ -70,7 +70,7 @@ func (c *conn) stuck() {
 	}
 	c.closing = []byte{}
 	c.mu.Unlock()
-	c.net.Close()
+	endpoint.CutOff(c.net) // on the wheel's goroutine, which must not wait
 }
 
 // Displace implements Transport: the socket says so and closes.
@@ -110,7 +110,7 @@ func (c *conn) endLocked(cause flexsession.Cause) {
 		c.appendOut(endpoint.DisconnectLine(c.cause))
 	}
 	c.closing = appendClose(nil, code, cause.Code.Info().Name)
-	c.e.core.Wheel.Schedule(&c.bye, goodbye, func() { c.net.Close() })
+	c.e.core.Wheel.Schedule(&c.bye, goodbye, func() { endpoint.CutOff(c.net) })
 	c.wakeLocked()
 }
 
