@@ -62,15 +62,16 @@ func (cs *ChannelSet) newCall(op string, fields ...any) (*call, error) {
 
 func (cs *ChannelSet) newID() string { return cs.prefix + strconv.FormatUint(cs.ids.Add(1), 10) }
 
-// submit puts c into the queue, once there is a slot for it.
+// submit puts c into the queue, once there is a slot for it. A set that was not connected yet begins to.
 func (cs *ChannelSet) submit(ctx context.Context, c *call) error {
+	cs.begin()
 	select {
 	case cs.slots <- struct{}{}:
 	default:
 		select {
 		case cs.slots <- struct{}{}:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return cs.gaveUp(ctx)
 		case <-cs.over:
 			return cs.endError()
 		}
@@ -110,8 +111,9 @@ func (cs *ChannelSet) ask(ctx context.Context, c *call) (*line, error) {
 		return a.line, a.err
 	case <-ctx.Done():
 		if cs.withdraw(c) {
-			c.finish(nil, context.Cause(ctx))
-			return nil, context.Cause(ctx)
+			err := cs.gaveUp(ctx)
+			c.finish(nil, err)
+			return nil, err
 		}
 		return nil, fmt.Errorf("%w (%w)", ErrInDoubt, context.Cause(ctx))
 	}

@@ -13,26 +13,27 @@ import (
 
 // ChannelSet is one client of the server over an ordered list of channels. Make it with New.
 type ChannelSet struct {
-	opts    Options
-	prefix  string        // of message ids
-	ids     atomic.Uint64 // the last message id
-	slots   chan struct{} // one element per open call
-	http    *httpClient
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	wake    chan struct{} // capacity 1: there is something to send
-	arrived chan struct{} // capacity 1: there is something in the inbox
-	drained chan struct{} // capacity 1: the inbox has become empty
-	ready   chan struct{} // closed by the first Connected
-	over    chan struct{} // closed when the set has ended
-	running sync.WaitGroup
+	opts     Options
+	prefix   string        // of message ids
+	ids      atomic.Uint64 // the last message id
+	slots    chan struct{} // one element per open call
+	http     *httpClient
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	channels []Channel     // those there are, with their URLs; nil: to be asked for. Only run uses it
+	wake     chan struct{} // capacity 1: there is something to send
+	arrived  chan struct{} // capacity 1: there is something in the inbox
+	drained  chan struct{} // capacity 1: the inbox has become empty
+	ready    chan struct{} // closed by the first Connected
+	over     chan struct{} // closed when the set has ended
+	running  sync.WaitGroup
 
 	mu             sync.Mutex // guards the following
 	started        bool
 	finished       bool
 	leaving        bool   // Disconnect, Logout or Close asked for the end
 	err            error  // why it ended; set with finished
-	lastErr        error  // the latest failure to connect, for the error of Connect
+	lastErr        error  // the latest failure to connect; nil while connected
 	user, password string // for the login of each new session
 	greeting       bool   // that login is under way
 	unwelcome      *Error // and this was its answer
@@ -42,7 +43,8 @@ type ChannelSet struct {
 	consumers      []*Consumer
 }
 
-// New returns a ChannelSet that is not connected yet, or an error about its options.
+// New returns a ChannelSet that is not connected yet, or an error about its options. It begins to connect with the first Connect, Login,
+// Subscribe, Publish or Send.
 func New(opts Options) (*ChannelSet, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -66,27 +68,40 @@ func New(opts Options) (*ChannelSet, error) {
 // Connect begins to connect, unless that has begun, and waits until a channel is attached and the login, if there is one, has succeeded.
 // When ctx ends first, it returns the latest failure, and the set goes on trying until Close; call Connect again to wait longer.
 // When the set has ended, it returns why.
+//
+// It need not be called: whatever else needs a connection begins to connect as well, and waits for it as long as its own ctx allows.
+// Connect is for those who want to know first.
 func (cs *ChannelSet) Connect(ctx context.Context) error {
-	cs.mu.Lock()
-	if !cs.started && !cs.finished {
-		cs.started = true
-		cs.running.Go(cs.run)
-		cs.running.Go(cs.dispatch)
-	}
-	cs.mu.Unlock()
+	cs.begin()
 	select {
 	case <-cs.ready:
 		return nil
 	case <-cs.over:
 		return cs.endError()
 	case <-ctx.Done():
-		cs.mu.Lock()
-		defer cs.mu.Unlock()
-		if cs.lastErr != nil {
-			return fmt.Errorf("client: connect: %w (%w)", context.Cause(ctx), cs.lastErr)
-		}
-		return fmt.Errorf("client: connect: %w", context.Cause(ctx))
+		return wrap("connect", cs.gaveUp(ctx))
 	}
+}
+
+// begin starts the set's goroutines, unless that has been done or the set has ended.
+func (cs *ChannelSet) begin() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if !cs.started && !cs.finished {
+		cs.started = true
+		cs.running.Go(cs.run)
+		cs.running.Go(cs.dispatch)
+	}
+}
+
+// gaveUp says that ctx has ended and, while nothing is connected, why that is.
+func (cs *ChannelSet) gaveUp(ctx context.Context) error {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.lastErr != nil {
+		return fmt.Errorf("%w (%w)", context.Cause(ctx), cs.lastErr)
+	}
+	return context.Cause(ctx)
 }
 
 // Login makes user the user of this client, and of those that follow it after a reconnect. It waits for the answer.

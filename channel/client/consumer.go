@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 
@@ -55,7 +56,7 @@ func (cs *ChannelSet) subscribe(ctx context.Context, destination, subtopic strin
 		if late {
 			c.drop()
 		}
-		return nil, wrap("subscribe", err)
+		return nil, wrap(fmt.Sprintf("subscribe to %q", destination), err)
 	}
 	return c, nil
 }

@@ -57,7 +57,8 @@ func TestSilentServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		set, err := New(Options{
-			URL: "http://server", ConnectTimeout: 5 * time.Second, MaxAttempts: 1,
+			Channels:       []Channel{{WebSocket, "ws://server/a"}, {Streaming, "http://server/b"}, {LongPoll, "http://server/c"}},
+			ConnectTimeout: 5 * time.Second, MaxAttempts: 1,
 			Dial: func(context.Context, string, string) (net.Conn, error) {
 				here, there := net.Pipe()
 				go func() { _, _ = io.Copy(io.Discard, there) }()

@@ -1,12 +1,12 @@
 // Package client is the Go client of Sluice: what a service imports to publish, to subscribe, or both.
 //
 // A [ChannelSet] is one client of the server. It holds an ordered list of channels (WebSocket, HTTP streaming, long-poll), uses the first
-// that works, and comes back by itself when a connection is lost. All three carry the protocol of docs/protocol.md.
+// that works, and comes back by itself when a connection is lost. It connects with its first call; [ChannelSet.Connect] is for those who
+// want to know whether that works before they begin. All three carry the protocol of docs/protocol.md.
 //
 //	set, err := client.New(client.Options{URL: "https://push.example.com"})
 //	if err != nil { … }
 //	defer set.Close()
-//	if err := set.Connect(ctx); err != nil { … }
 //	news, err := set.Subscribe(ctx, "news", "sport.*")
 //	if err != nil { … }
 //	for m := range news.Messages(ctx) { … }

@@ -96,10 +96,10 @@ func (e *goneError) Error() string {
 }
 func (e *goneError) Unwrap() error { return e.cause }
 
-// isFinal tells whether err is the server's last word.
+// isFinal tells whether err is the server's last word, or says that it has not what is asked for.
 func isFinal(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.final()
+	return errors.As(err, &e) && e.final() || errors.Is(err, errNotOffered)
 }
 
 // retryAfter returns the pause the server asks for, or zero.

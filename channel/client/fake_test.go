@@ -19,6 +19,7 @@ import (
 type fake struct {
 	*httptest.Server
 	listener *cuttable
+	mux      *http.ServeMux
 
 	mu       sync.Mutex
 	cond     *sync.Cond // something in a client has changed
@@ -87,6 +88,7 @@ func newFake(t *testing.T) *fake {
 	mux.HandleFunc("/websocket", f.serveWebSocket)
 	mux.HandleFunc("/streaming", f.serveHTTP(Streaming))
 	mux.HandleFunc("/longpoll", f.serveHTTP(LongPoll))
+	f.mux = mux
 	f.Server = httptest.NewUnstartedServer(mux)
 	f.listener = &cuttable{Listener: f.Server.Listener, conns: map[net.Conn]bool{}}
 	f.Server.Listener = f.listener

@@ -155,12 +155,19 @@ func TestBounds(t *testing.T) {
 // A request whose context ends while it waits for a connection is not sent later.
 func TestWithdraw(t *testing.T) {
 	f := newFake(t)
-	set := newSet(t, f, Options{MaxOpen: 1})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	if err := set.Publish(ctx, "chat", "", "early"); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrInDoubt) {
+	f.off[WebSocket], f.off[Streaming], f.off[LongPoll] = 502, 502, 502
+	var seen events
+	set := newSet(t, f, Options{MaxOpen: 1, OnEvent: seen.add})
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		seen.await(t, Unreachable, 0)
+		cancel(context.DeadlineExceeded)
+	}()
+	err := set.Publish(ctx, "chat", "", "early")
+	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrInDoubt) || !strings.Contains(err.Error(), "502 Bad Gateway") {
 		t.Errorf("publish without a connection: %v", err)
 	}
+	f.do(func() { clear(f.off) })
 	if err := set.Connect(deadline(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +213,7 @@ func TestOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer set.Close()
-	if got := set.opts.Channels; got[0].URL != "wss://host/app/websocket" || got[1].URL != "http://other/poll" {
+	if got := set.opts.Channels; got[0].URL != "" || got[1].URL != "http://other/poll" {
 		t.Errorf("channels %v", got)
 	}
 }
@@ -268,9 +275,11 @@ func TestTellAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer set.Close()
-	if err := set.Send(deadline(t), "chat", "", 1, nil); err != nil {
+	c, err := Producer{Set: set, Destination: "chat"}.call(1)
+	if err != nil {
 		t.Fatal(err)
 	}
+	set.queue = append(set.queue, c)
 	set.session.seq, set.session.got = 5, 5
 	for range 2 {
 		l := &stubLink{}

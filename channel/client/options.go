@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -16,7 +18,7 @@ import (
 // Kind is the sort of transport a channel uses.
 type Kind string
 
-// The three kinds, in the order they are tried when Options names no channels.
+// The three kinds, in the order they are tried when neither Options nor the server names channels.
 const (
 	WebSocket Kind = "websocket"
 	Streaming Kind = "streaming"
@@ -26,15 +28,19 @@ const (
 // Channel is one way to reach the server.
 type Channel struct {
 	Kind Kind
-	// URL is where its endpoint is: http, https, ws or wss. Empty means Options.URL followed by "/" and the kind.
+	// URL is where its endpoint is: http, https, ws or wss. Empty means what the server says in its config.json, all of that kind or, where it
+	// says nothing, Options.URL followed by "/" and the kind.
 	URL string
 }
 
 // Options configures a ChannelSet. URL, or a URL in every channel, is needed; all else may stay zero.
 type Options struct {
-	// URL is the server: "https://push.example.com". Channels without a URL of their own stand below it.
+	// URL is the server: "https://push.example.com". Channels without a URL of their own are found by URL/config.json, which is read when the set
+	// begins to connect, and anew after every channel has failed. A ws or wss URL with a path is a WebSocket channel itself, the only one unless
+	// Channels says otherwise.
 	URL string
-	// Channels are tried in this order each time a connection is made. None means WebSocket, Streaming, LongPoll.
+	// Channels are tried in this order each time a connection is made. None means those of the server's config.json in its order (docs/protocol.md
+	// section 9) or, where it has none, WebSocket, Streaming and LongPoll.
 	Channels []Channel
 
 	// User and Password, if User is not empty, log in each time the server makes a new client of this set.
@@ -78,7 +84,7 @@ type Options struct {
 	Logger zerolog.Logger
 }
 
-// withDefaults returns a copy in which every zero has its meaning and every channel its URL.
+// withDefaults returns a copy in which every zero has its meaning, and every URL is one that can be used.
 func (o Options) withDefaults() (Options, error) {
 	o.ConnectTimeout = orDuration(o.ConnectTimeout, 10*time.Second)
 	o.RequestTimeout = orDuration(o.RequestTimeout, 30*time.Second)
@@ -95,52 +101,60 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("client: Options.HTTPClient has a Timeout; it would cut every stream")
 	}
 	list := o.Channels
-	if len(list) == 0 {
-		list = []Channel{{Kind: WebSocket}, {Kind: Streaming}, {Kind: LongPoll}}
-	}
-	o.Channels = make([]Channel, len(list))
-	for i, c := range list {
-		full, err := o.channelURL(c)
+	if len(list) == 0 || slices.ContainsFunc(list, func(c Channel) bool { return c.URL == "" }) {
+		root, err := o.root()
 		if err != nil {
 			return o, err
 		}
-		o.Channels[i] = Channel{Kind: c.Kind, URL: full}
+		if at, _ := url.Parse(o.URL); len(list) == 0 && strings.HasPrefix(at.Scheme, "ws") && strings.Trim(root.Path, "/") != "" {
+			list = []Channel{{Kind: WebSocket, URL: o.URL}}
+		}
+	}
+	o.Channels = slices.Clone(list)
+	for i, c := range list {
+		if !c.Kind.known() {
+			return o, fmt.Errorf("client: unknown channel %q: it is websocket, streaming or longpoll", c.Kind)
+		}
+		if c.URL == "" {
+			continue
+		}
+		u, secure, err := parseURL(c.URL)
+		if err != nil {
+			return o, fmt.Errorf("client: channel %s: %w", c.Kind, err)
+		}
+		u.Scheme = scheme(c.Kind, secure)
+		o.Channels[i].URL = u.String()
 	}
 	return o, nil
 }
 
-// channelURL returns where c is, with the scheme its kind needs.
-func (o Options) channelURL(c Channel) (string, error) {
-	if c.Kind != WebSocket && c.Kind != Streaming && c.Kind != LongPoll {
-		return "", fmt.Errorf("client: unknown channel %q: it is websocket, streaming or longpoll", c.Kind)
-	}
-	raw := c.URL
-	if raw == "" {
-		raw = o.URL
-	}
-	u, err := url.Parse(raw)
+// root is Options.URL with the scheme for a request.
+func (o Options) root() (*url.URL, error) {
+	u, secure, err := parseURL(o.URL)
 	if err != nil {
-		return "", fmt.Errorf("client: channel %s: %w", c.Kind, err)
+		return nil, fmt.Errorf("client: Options.URL: %w", err)
 	}
-	if c.URL == "" {
-		u = u.JoinPath(string(c.Kind))
+	u.Scheme = scheme(LongPoll, secure)
+	if u.Path == "" {
+		u.Path = "/" // JoinPath would make a relative path
 	}
-	plain, secure := "http", "https"
-	if c.Kind == WebSocket {
-		plain, secure = "ws", "wss"
+	return u, nil
+}
+
+// parseURL takes the four schemes, and tells whether it is one over TLS.
+func parseURL(raw string) (u *url.URL, secure bool, err error) {
+	if u, err = url.Parse(raw); err != nil {
+		return nil, false, err
 	}
 	switch u.Scheme {
-	case "http", "ws":
-		u.Scheme = plain
-	case "https", "wss":
-		u.Scheme = secure
+	case "http", "https", "ws", "wss":
 	default:
-		return "", fmt.Errorf("client: channel %s: %q is not an http, https, ws or wss URL", c.Kind, raw)
+		return nil, false, fmt.Errorf("%q: expected http://, https://, ws:// or wss://", raw)
 	}
 	if u.Host == "" {
-		return "", fmt.Errorf("client: channel %s: %q names no host", c.Kind, raw)
+		return nil, false, fmt.Errorf("%q names no host", raw)
 	}
-	return u.String(), nil
+	return u, u.Scheme == "https" || u.Scheme == "wss", nil
 }
 
 func orDuration(d, zero time.Duration) time.Duration {

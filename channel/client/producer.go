@@ -22,8 +22,10 @@ func (p Producer) Publish(ctx context.Context, body any) error {
 	if err == nil {
 		_, err = p.Set.ask(ctx, c)
 	}
-	return wrap("publish", err)
+	return wrap(p.op(), err)
 }
+
+func (p Producer) op() string { return fmt.Sprintf("publish to %q", p.Destination) }
 
 // Send is Publish without the wait for the answer: it returns once the message is in the queue, for which it may have to wait until fewer
 // than Options.MaxOpen calls are open. done, if it is not nil, is called once with what Publish would have returned. It must not block, nor
@@ -31,12 +33,12 @@ func (p Producer) Publish(ctx context.Context, body any) error {
 func (p Producer) Send(ctx context.Context, body any, done func(error)) error {
 	c, err := p.call(body)
 	if err != nil {
-		return wrap("publish", err)
+		return wrap(p.op(), err)
 	}
 	if done != nil {
-		c.done = func(_ *line, err error) { done(wrap("publish", err)) }
+		c.done = func(_ *line, err error) { done(wrap(p.op(), err)) }
 	}
-	return wrap("publish", p.Set.submit(ctx, c))
+	return wrap(p.op(), p.Set.submit(ctx, c))
 }
 
 func (p Producer) call(body any) (*call, error) {

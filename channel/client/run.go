@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
+	"strings"
 	"time"
 )
 
@@ -87,9 +89,14 @@ func (cs *ChannelSet) wasUnwelcome() bool {
 // open tries the channels in order and returns the first link, and whether the server went on with the client there was.
 // The error is the server's last word if it was that on every channel.
 func (cs *ChannelSet) open() (l link, kind Kind, resumed bool, err error) {
+	if cs.channels == nil {
+		if cs.channels, err = cs.opts.locate(cs.ctx, cs.http.client); err != nil {
+			return nil, "", false, err
+		}
+	}
 	var failures error
 	hopeful := false
-	for _, channel := range cs.opts.Channels {
+	for _, channel := range cs.channels {
 		before := cs.identity()
 		l, err = cs.openChannel(channel)
 		if gone := new(goneError); errors.As(err, &gone) && before != "" {
@@ -106,6 +113,9 @@ func (cs *ChannelSet) open() (l link, kind Kind, resumed bool, err error) {
 			return nil, channel.Kind, false, ErrClosed
 		}
 		hopeful = hopeful || !isFinal(err)
+		if unreachable := new(net.OpError); failures != nil && errors.As(err, &unreachable) && strings.Contains(failures.Error(), unreachable.Error()) {
+			continue // told already: the channels of one server fail alike
+		}
 		err = fmt.Errorf("%s: %w", channel.Kind, err)
 		if failures != nil {
 			err = fmt.Errorf("%w; %w", failures, err)
@@ -115,6 +125,7 @@ func (cs *ChannelSet) open() (l link, kind Kind, resumed bool, err error) {
 	if hopeful && isFinal(failures) {
 		failures = errors.New(failures.Error()) // one channel may not be used, but others may yet come up
 	}
+	cs.channels = nil // they may have moved
 	return nil, "", false, failures
 }
 
@@ -204,6 +215,9 @@ func (cs *ChannelSet) welcome(welcomed *bool, kind Kind, resumed bool) error {
 		return nil
 	}
 	*welcomed = true
+	cs.mu.Lock()
+	cs.lastErr = nil
+	cs.mu.Unlock()
 	cs.tell(Event{Kind: Connected, Channel: kind, Resumed: resumed})
 	select {
 	case <-cs.ready:
