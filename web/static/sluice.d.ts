@@ -1,4 +1,10 @@
 // Built from web/client by `npm run build`; do not edit.
+/** Who has logged in. */
+export interface Login {
+    readonly user: string;
+    readonly roles: readonly string[];
+}
+
 /** Gives the pause before attempt `attempt` (from 0), in milliseconds. */
 export type Backoff = (attempt: number) => number;
 /**
@@ -160,6 +166,11 @@ export declare function lost(message?: string): Disconnect;
 export declare function lastWord(line: Line): Disconnect | undefined;
 /** The request as a whole was refused: the code of its one `error` line. */
 export declare function refused(line: ErrorMessage): Disconnect;
+/**
+ * How much a reason counts among those of several channels: what the server said, more than that some channel could not reach it; and that one
+ * channel may be tried again, more than that another may not.
+ */
+export declare function weight({ told, reconnect }: Disconnect): number;
 export {};
 
 /** The kinds of transport. */
@@ -260,7 +271,10 @@ export declare class WebSocketChannel implements Channel {
 export interface ChannelSetOptions {
     /** The channels in the order to try them, or the address of the server's configuration, which lists them. @default "/config.json" */
     readonly channels?: readonly ChannelConfig[] | string;
-    /** What relative addresses are relative to, and what `{server.name}` and `{server.port}` stand for. @default the page's address */
+    /**
+     * What relative addresses are relative to, and what `{server.name}` and `{server.port}` stand for.
+     * @default the server that this script was loaded from as `/sluice.mjs` or `/sluice.js`; of a bundle or a copy, the page's address
+     */
     readonly baseUrl?: string;
     /** Take the channels that the configuration lists for this destination. @default its default channels, else all */
     readonly destination?: string;
@@ -291,6 +305,7 @@ export declare class Emitter<Events> {
  * - `Client.Error.MessageSend`: it was never sent.
  * - `Client.Error.DeliveryInDoubt`: it was sent, and the server's client ended before it replied.
  * - `Client.Error.RequestTimeout`: no reply came within the time set; it may still have been done.
+ * - `Channel.Connect.Failed`: the address of the server's configuration is wrong, so there is nothing to connect to yet.
  * - `Client.Error.TooLarge`: it is larger than the server takes; it was not sent.
  */
 export declare class Fault extends Error {
@@ -332,8 +347,9 @@ export interface ChannelDisconnect extends Disconnect {
     /** The server does not want this client back; `connect` tries all the same. */
     readonly rejected: boolean;
 }
-/** One channel did not work; the next is tried. */
+/** One channel did not work, and the next is tried; or the configuration that lists them could not be read, and is asked for again. */
 export interface ChannelFault extends Disconnect {
+    /** Empty: it was the configuration. */
     readonly channelId: string;
     readonly faultCode: "Channel.Connect.Failed";
 }
@@ -367,12 +383,6 @@ export interface Events {
     acknowledge: AcknowledgeEvent;
     fault: FaultEvent;
     propertyChange: PropertyChange;
-}
-
-/** Who has logged in. */
-export interface Login {
-    readonly user: string;
-    readonly roles: readonly string[];
 }
 
 /** What Consumers and Producers share: a destination, and the ChannelSet they use. */

@@ -40,7 +40,7 @@ function declarations() {
 }
 
 const outputs = {
-	"sluice.js": await script("iife", { globalName: "Sluice" }),
+	"sluice.js": await script("iife", { globalName: "Sluice", define: { "import.meta.url": "undefined" } }),
 	"sluice.mjs": await script("esm", {}),
 	"sluice.d.ts": declarations(),
 };

@@ -1,7 +1,8 @@
+import { Account, type Login } from "./Account.js";
 import { fullJitter, type Backoff } from "./backoff.js";
 import type { Channel, ChannelConfig } from "./Channel.js";
 import type { ChannelSetOptions } from "./ChannelSetOptions.js";
-import { createChannel, loadChannels } from "./config.js";
+import { createChannel, loadChannels, Unlisted } from "./config.js";
 import { Deferred } from "./Deferred.js";
 import { disconnectOf, lost, type Disconnect } from "./Disconnect.js";
 import { Emitter } from "./Emitter.js";
@@ -9,11 +10,11 @@ import type { Events } from "./events.js";
 import { Fault } from "./Fault.js";
 import { FlexClient, type Host } from "./FlexClient.js";
 import { Hunt, type Hunter } from "./Hunt.js";
-import { loginRequest, type Login } from "./Login.js";
-import type { AcknowledgeMessage, Outgoing } from "./message.js";
+import type { Outgoing } from "./message.js";
 import type { MessageAgent } from "./MessageAgent.js";
 import { Page } from "./Page.js";
 import { newId, type Request } from "./Request.js";
+import { whyRefused } from "./whyRefused.js";
 
 /** A connection that has lived this long, in milliseconds, makes the pauses between attempts short again. */
 const stableMillis = 10_000;
@@ -45,9 +46,10 @@ export class ChannelSet extends Emitter<Events> {
 
 	#configs: readonly ChannelConfig[] | undefined;
 	#page: Page | undefined;
-	#credentials: { readonly user: string; readonly password: string } | undefined;
-	#login: Deferred<Login> | undefined;
-	#user: string | undefined;
+	readonly #account = new Account({
+		changed: (value) => this.emit("propertyChange", { property: "authenticated", value }),
+		refused: (fault) => this.emit("fault", { fault }),
+	});
 
 	constructor(options: ChannelSetOptions = {}) {
 		super();
@@ -62,12 +64,12 @@ export class ChannelSet extends Emitter<Events> {
 
 	/** Somebody is logged in. */
 	get authenticated(): boolean {
-		return this.#user !== undefined;
+		return this.user !== undefined;
 	}
 
 	/** Who is logged in. */
 	get user(): string | undefined {
-		return this.#user;
+		return this.#account.user;
 	}
 
 	/** The channel that is up. */
@@ -100,17 +102,15 @@ export class ChannelSet extends Emitter<Events> {
 	 * The password is kept in memory for that.
 	 */
 	login(user: string, password: string): Promise<Login> {
-		this.#credentials = { user, password };
-		this.#login ??= new Deferred();
-		const { promise } = this.#login;
-		if (this.#channel && this.#client) this.#client.ask(this.#loginRequest(this.#client));
+		const login = this.#account.want(user, password);
+		if (this.#channel && this.#client) this.#logIn(this.#client);
 		else void this.connect();
-		return promise;
+		return login;
 	}
 
 	/** Logs out. The server ends the client with it (code 4011); `connect` begins anew, as nobody. */
 	logout(): Promise<void> {
-		this.#credentials = undefined;
+		this.#account.forget();
 		const client = this.#client;
 		if (!client || !this.#channel) return Promise.resolve();
 		const done = new Deferred<void>();
@@ -180,7 +180,7 @@ export class ChannelSet extends Emitter<Events> {
 		try {
 			this.#configs ??= await loadChannels(this.#options);
 		} catch (error) {
-			if (run === this.#run) this.#retry(lost(`The server's configuration could not be read: ${String(error)}`));
+			if (run === this.#run) this.#unlisted(error as Unlisted);
 			return;
 		}
 		if (run !== this.#run) return;
@@ -199,14 +199,14 @@ export class ChannelSet extends Emitter<Events> {
 			heartbeatIntervalMillis: this.#options.heartbeatIntervalMillis,
 			hello: (client) => {
 				const agents = [...this.#agents].map((agent) => agent.subscription(client));
-				return [this.#credentials && this.#loginRequest(client), ...agents].filter((request) => request !== undefined);
+				return [this.#account.request(client), ...agents].filter((request) => request !== undefined);
 			},
 			broken: (why) => this.#down(why),
 			create: (config) => createChannel(config, this.#options),
 			newClient: () => new FlexClient(this.#service()),
 			won: (channel, client) => this.#up(channel, client),
 			failed: (config, why) => this.#tell("channelFault", { ...why, channelId: config.id, faultCode: "Channel.Connect.Failed" }),
-			over: (why) => this.#lost(why),
+			over: (why) => void this.#lost(why),
 		};
 	}
 
@@ -219,7 +219,7 @@ export class ChannelSet extends Emitter<Events> {
 		this.#client = client;
 		this.#channel = this.#last = channel;
 		channel.onclose = (why) => this.#down(why);
-		if (!resumed && client.user !== undefined) this.#setUser(client.user);
+		if (!resumed && client.user !== undefined) this.#account.user = client.user;
 		this.#tell("channelConnect", { channelId: channel.config.id, channel: channel.config, reconnecting, resumed });
 		this.#tell("propertyChange", { property: "connected", value: true });
 		if (this.#channel !== channel) return; // a listener has left
@@ -227,8 +227,17 @@ export class ChannelSet extends Emitter<Events> {
 		this.#connected = undefined;
 		client.adopt(channel);
 		if (this.#channel !== channel) return; // so has one that was told what came early
-		if (this.#credentials && !client.loginAsked) client.ask(this.#loginRequest(client));
+		if (!client.loginAsked) this.#logIn(client);
 		for (const agent of this.#agents) this.#subscribe(client, agent);
+	}
+
+	/** Which channels there are is not known. Where the address is wrong those who wait are told, but the search goes on: it may be put right. */
+	#unlisted({ why, final }: Unlisted): void {
+		const run = this.#run;
+		this.#tell("channelFault", { ...why, channelId: "", faultCode: "Channel.Connect.Failed" });
+		if (run !== this.#run) return; // a listener has left
+		if (final) this.#disappoint(new Fault("Channel.Connect.Failed", why.message, undefined, { code: why.code }));
+		this.#retry(why);
 	}
 
 	// Going.
@@ -250,8 +259,11 @@ export class ChannelSet extends Emitter<Events> {
 	}
 
 	/** No channel worked, or the client that was to go on is gone. */
-	#lost(why: Disconnect): void {
+	async #lost(why: Disconnect): Promise<void> {
 		this.#hunt = undefined;
+		const run = this.#run;
+		if (!why.told) why = (await whyRefused(this.#configs ?? [])) ?? why;
+		if (run !== this.#run) return; // left meanwhile
 		if (why.gone === undefined) this.#configs = undefined; // read them again: the server may have moved
 		const comeBack = why.reconnect !== "no";
 		if (why.gone !== undefined || !comeBack) {
@@ -296,7 +308,7 @@ export class ChannelSet extends Emitter<Events> {
 		this.#client = undefined;
 		client?.end();
 		for (const agent of this.#agents) agent.ended();
-		this.#setUser(undefined);
+		this.#account.user = undefined;
 	}
 
 	/** Nothing is tried any more. What waits fails. */
@@ -305,10 +317,15 @@ export class ChannelSet extends Emitter<Events> {
 		this.#halt();
 		this.#page?.stop();
 		const fault = new Fault("Client.Error.MessageSend", why.message, undefined, { code: why.code });
-		this.#connected?.reject(fault);
-		this.#login?.reject(fault);
-		this.#connected = this.#login = undefined;
 		for (const request of this.#waiting.splice(0)) request.settle(fault);
+		this.#disappoint(fault);
+	}
+
+	/** What `connect`, `login` and `subscribe` have promised does not come. */
+	#disappoint(fault: Fault): void {
+		this.#connected?.reject(fault);
+		this.#connected = undefined;
+		this.#account.fail(fault);
 		for (const agent of this.#agents) agent.stopped(fault);
 	}
 
@@ -336,7 +353,7 @@ export class ChannelSet extends Emitter<Events> {
 		this.#channel = this.#client = undefined;
 		const why = disconnectOf(4000);
 		this.#stop(why);
-		this.#setUser(undefined);
+		this.#account.user = undefined;
 		for (const agent of agents) agent.left();
 		await over;
 		client?.end();
@@ -365,29 +382,9 @@ export class ChannelSet extends Emitter<Events> {
 		this.#left = false;
 	}
 
-	#loginRequest(client: FlexClient): Request {
-		const { user, password } = this.#credentials as { user: string; password: string };
-		client.loginAsked = true;
-		return loginRequest(user, password, (reply) => this.#loggedIn(reply));
-	}
-
-	#loggedIn(reply: AcknowledgeMessage | Fault): void {
-		const deferred = this.#login;
-		this.#login = undefined;
-		if (reply instanceof Fault) {
-			this.#credentials = undefined;
-			this.emit("fault", { fault: reply });
-			return deferred?.reject(reply);
-		}
-		const body = (reply.body ?? {}) as Partial<Login>;
-		this.#setUser(body.user ?? this.#credentials?.user);
-		deferred?.resolve({ user: this.#user ?? "", roles: body.roles ?? [] });
-	}
-
-	#setUser(user: string | undefined): void {
-		const was = this.authenticated;
-		this.#user = user;
-		if (was !== this.authenticated) this.emit("propertyChange", { property: "authenticated", value: this.authenticated });
+	#logIn(client: FlexClient): void {
+		const request = this.#account.request(client);
+		if (request) client.ask(request);
 	}
 
 	/** Tells an event of the channel to the listeners of the ChannelSet and of its agents. */

@@ -5,7 +5,10 @@ import type { WebSocketClass } from "./WebSocketChannel.js";
 export interface ChannelSetOptions {
 	/** The channels in the order to try them, or the address of the server's configuration, which lists them. @default "/config.json" */
 	readonly channels?: readonly ChannelConfig[] | string;
-	/** What relative addresses are relative to, and what `{server.name}` and `{server.port}` stand for. @default the page's address */
+	/**
+	 * What relative addresses are relative to, and what `{server.name}` and `{server.port}` stand for.
+	 * @default the server that this script was loaded from as `/sluice.mjs` or `/sluice.js`; of a bundle or a copy, the page's address
+	 */
 	readonly baseUrl?: string;
 	/** Take the channels that the configuration lists for this destination. @default its default channels, else all */
 	readonly destination?: string;

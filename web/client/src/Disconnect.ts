@@ -73,3 +73,12 @@ export function lastWord(line: Line): Disconnect | undefined {
 export function refused(line: ErrorMessage): Disconnect {
 	return { ...disconnectOf(line.code ?? 4550, line), told: true };
 }
+
+/**
+ * How much a reason counts among those of several channels: what the server said, more than that some channel could not reach it; and that one
+ * channel may be tried again, more than that another may not.
+ */
+export function weight({ told, reconnect }: Disconnect): number {
+	if (!told) return 0;
+	return reconnect === "no" ? 1 : 2;
+}

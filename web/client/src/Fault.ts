@@ -6,6 +6,7 @@ import type { ErrorMessage, Json } from "./message.js";
  * - `Client.Error.MessageSend`: it was never sent.
  * - `Client.Error.DeliveryInDoubt`: it was sent, and the server's client ended before it replied.
  * - `Client.Error.RequestTimeout`: no reply came within the time set; it may still have been done.
+ * - `Channel.Connect.Failed`: the address of the server's configuration is wrong, so there is nothing to connect to yet.
  * - `Client.Error.TooLarge`: it is larger than the server takes; it was not sent.
  */
 export class Fault extends Error {

@@ -1,5 +1,5 @@
 import type { Channel, ChannelConfig } from "./Channel.js";
-import { lost, type Disconnect } from "./Disconnect.js";
+import { lost, weight, type Disconnect } from "./Disconnect.js";
 import type { FlexClient } from "./FlexClient.js";
 
 interface Attempt {
@@ -82,8 +82,7 @@ export class Hunt {
 		if (this.#over || !this.#attempts.delete(attempt)) return;
 		clearTimeout(attempt.timer);
 		this.#giveUp(attempt);
-		// What the server said weighs more than that some channel could not reach it.
-		if (why.told || !this.#why?.told) this.#why = why;
+		if (!this.#why || weight(why) >= weight(this.#why)) this.#why = why;
 		this.hunter.failed(attempt.channel.config, why);
 		if (this.#over) return; // a listener has given up
 		const gone = why.gone !== undefined && this.existing !== undefined;

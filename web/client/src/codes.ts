@@ -70,5 +70,6 @@ export const codes: Readonly<Record<number, Code>> = {
 	4545: {"code":4545,"name":"insecure","sentence":"This needs TLS.","reconnect":"no","faultCode":"Client.Authentication","httpStatus":403},
 	4546: {"code":4546,"name":"method-not-allowed","sentence":"That HTTP method is not served at this address.","reconnect":"no","faultCode":"Client.Message.Encoding","httpStatus":405},
 	4547: {"code":4547,"name":"duplicate-connect","sentence":"A connect must be the first message of its frame or request, and stand there once.","reconnect":"yes","faultCode":"Server.Processing","httpStatus":409},
+	4548: {"code":4548,"name":"limit-sessions","sentence":"The server holds as many sessions as it may.","reconnect":"after","faultCode":"Server.ResourceUnavailable","httpStatus":503,"retryAfterMillis":3000,"setting":"max-sessions"},
 	4550: {"code":4550,"name":"internal","sentence":"The server could not do this.","reconnect":"yes","faultCode":"Server.Processing","httpStatus":500},
 };

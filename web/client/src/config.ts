@@ -1,5 +1,8 @@
 import type { Channel, ChannelConfig } from "./Channel.js";
 import type { ChannelSetOptions } from "./ChannelSetOptions.js";
+import { disconnectOf, lost, refused, type Disconnect } from "./Disconnect.js";
+import { home } from "./home.js";
+import { readAnswer, refusal } from "./HttpUplink.js";
 import { LongPollChannel } from "./LongPollChannel.js";
 import { StreamingChannel } from "./StreamingChannel.js";
 import { WebSocketChannel, type WebSocketClass } from "./WebSocketChannel.js";
@@ -35,14 +38,55 @@ export function resolve(channel: ChannelConfig, base: string | undefined): Chann
 	return { ...channel, url: url.href };
 }
 
-/** The channels a ChannelSet shall try, in order and with absolute addresses. Reads the server's configuration where the options name one. */
+/** Which channels there are could not be found out. */
+export class Unlisted extends Error {
+	constructor(
+		readonly why: Disconnect,
+		/** To ask again will hardly help: the address is wrong, not out of reach. */
+		readonly final: boolean,
+	) {
+		super(why.message);
+	}
+}
+
+/** The channels a ChannelSet shall try, in order and with absolute addresses. Reads the server's configuration where the options name one. Rejects with Unlisted. */
 export async function loadChannels({ channels = "/config.json", baseUrl, destination }: ChannelSetOptions): Promise<readonly ChannelConfig[]> {
-	const base = baseUrl ?? (typeof location === "undefined" ? undefined : location.href);
-	if (typeof channels !== "string") return channels.map((channel) => resolve(channel, base));
-	const url = new URL(channels, base).href;
-	const response = await fetch(url, { signal: AbortSignal.timeout(5000) });
-	if (!response.ok) throw new Error(`status ${response.status}`);
-	return channelsOf((await response.json()) as ServerConfig, destination).map((channel) => resolve(channel, url));
+	let base = baseUrl ?? home ?? (typeof location === "undefined" ? undefined : location.href);
+	try {
+		if (typeof channels === "string") {
+			base = new URL(channels, base).href;
+			channels = channelsOf(await readConfig(base), destination);
+		}
+		if (channels.length === 0) throw new Error("There is no channel to try.");
+		return channels.map((channel) => resolve(channel, base));
+	} catch (error) {
+		throw error instanceof Unlisted ? error : new Unlisted(lost(String(error)), true); // no list, or no addresses
+	}
+}
+
+async function readConfig(url: string): Promise<ServerConfig> {
+	const unread = (why: Disconnect, final: boolean): Unlisted => new Unlisted({ ...why, message: `${url} could not be read: ${why.message}`, reconnect: "yes", told: false }, final);
+	let response: Response;
+	let text: string;
+	try {
+		response = await fetch(url, { signal: AbortSignal.timeout(5000) });
+		text = await response.text();
+	} catch (error) {
+		throw unread(lost(String(error)), false);
+	}
+	const { status } = response;
+	if (!response.ok) {
+		const error = refusal(await readAnswer(new Response(text, { status })));
+		const why = error ? refused(error) : { ...disconnectOf(status === 404 ? 4536 : 4008), message: `Status ${status}.` };
+		throw unread(why, status >= 400 && status < 500 && status !== 408 && status !== 429);
+	}
+	try {
+		const config = JSON.parse(text) as ServerConfig;
+		if (Array.isArray(config.channels)) return config;
+	} catch {
+		// said below
+	}
+	throw unread(lost("It is no configuration of a Sluice server."), true);
 }
 
 /** The channel for an entry of the list. */

@@ -22,8 +22,9 @@ export interface ChannelDisconnect extends Disconnect {
 	readonly rejected: boolean;
 }
 
-/** One channel did not work; the next is tried. */
+/** One channel did not work, and the next is tried; or the configuration that lists them could not be read, and is asked for again. */
 export interface ChannelFault extends Disconnect {
+	/** Empty: it was the configuration. */
 	readonly channelId: string;
 	readonly faultCode: "Channel.Connect.Failed";
 }

@@ -1,4 +1,5 @@
 /** The browser client of Sluice. The wire protocol is described in docs/protocol.md. */
+export { type Login } from "./Account.js";
 export { fullJitter, type Backoff } from "./backoff.js";
 export { type Channel, type ChannelConfig, type ChannelType, type Link } from "./Channel.js";
 export { ChannelSet } from "./ChannelSet.js";
@@ -10,7 +11,6 @@ export { type Disconnect } from "./Disconnect.js";
 export * from "./events.js";
 export { Fault } from "./Fault.js";
 export { LineParser } from "./LineParser.js";
-export { type Login } from "./Login.js";
 export { LongPollChannel } from "./LongPollChannel.js";
 export * from "./message.js";
 export { MultiTopicConsumer, type MultiTopicConsumerOptions } from "./MultiTopicConsumer.js";

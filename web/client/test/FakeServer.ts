@@ -40,6 +40,10 @@ export class FakeServer {
 	webSocket: "ok" | "refuse" | "swallow" = "ok";
 	/** Streamed answers arrive only when they end. */
 	buffering = false;
+	/** Every request is refused by this error line, and every upgrade. */
+	refusal: (Row & { status: number }) | undefined;
+	/** What is answered in place of the configuration. */
+	config: { status: number; body: string } | undefined;
 	/** Answers the next POSTs not at all, after having run them, and breaks the connection. */
 	dropAnswers = 0;
 	/** Wait this long before answering to a connect over HTTP. */
@@ -55,7 +59,7 @@ export class FakeServer {
 		this.#http = createServer((request, response) => void this.#request(request, response));
 		const upgrader = new WebSocketServer({ noServer: true });
 		this.#http.on("upgrade", (request, socket, head) => {
-			if (this.webSocket === "refuse") return socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+			if (this.webSocket === "refuse" || this.refusal) return socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
 			upgrader.handleUpgrade(request, socket, head, (ws) => this.#socket(ws));
 		});
 	}
@@ -241,7 +245,9 @@ export class FakeServer {
 		let body = "";
 		for await (const chunk of request) body += String(chunk);
 		const url = new URL(request.url ?? "", this.base);
+		if (url.pathname === "/config.json" && this.config) return void response.writeHead(this.config.status).end(this.config.body);
 		if (url.pathname === "/config.json") return void response.end(JSON.stringify({ channels: this.channels(), defaultChannels: ["my-longpoll", "my-streaming"], destinations: [{ id: "special", channels: ["my-streaming"] }] }));
+		if (this.refusal) return void response.writeHead(this.refusal.status).end(JSON.stringify({ type: "error", ...this.refusal }) + "\n");
 		const lines = parse(body);
 		const line = lines[0] ?? {};
 		this.log.push({ how: url.pathname + url.search, lines });

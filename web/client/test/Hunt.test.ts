@@ -94,6 +94,12 @@ describe("Hunt", () => {
 		expect(events.at(-1)).toBe("over limit-connections");
 	});
 
+	it.each([0, 1, 2])("does not stay away while one channel may be tried again (the one with number %d)", (again) => {
+		hunt().start();
+		for (let i = 0; i < 3; i++) made[i]?.onclose(i === again ? { ...lost(), name: "limit-streams", reconnect: "after", told: true } : { ...lost(), name: "access-denied", reconnect: "no", told: true });
+		expect(events.at(-1)).toBe("over limit-streams");
+	});
+
 	it("ends the client of the WebSocket that was too late, and the shared one when the WebSocket wins", () => {
 		hunt().start();
 		vi.advanceTimersByTime(700);

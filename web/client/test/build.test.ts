@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { runInNewContext } from "node:vm";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 const built = (name: string): string => readFileSync(new URL(`../../static/${name}`, import.meta.url), "utf8");
 
@@ -13,6 +13,19 @@ describe("what is built", () => {
 	it("is a plain script that defines Sluice", () => {
 		const names = runInNewContext(`${built("sluice.js")}; Object.keys(Sluice)`, { crypto: globalThis.crypto, TextEncoder, TextDecoder }) as string[];
 		expect(names).toEqual(expect.arrayContaining(["ChannelSet", "Consumer", "MultiTopicConsumer", "Producer", "WebSocketChannel", "StreamingChannel", "LongPollChannel", "Fault", "codes"]));
+	});
+
+	it.each([
+		["http://push.example.com:8080/sluice.js?v=2", "http://push.example.com:8080/config.json"],
+		["https://cdn.example.com/lib/sluice.js", "http://page.example.com/config.json"],
+		[undefined, "http://page.example.com/config.json"],
+	])("asks the server it was loaded from, and without one the page's (%s)", async (src, address) => {
+		const asked: string[] = [];
+		const fetch = (url: string): Promise<never> => (asked.push(url), Promise.reject(new Error("no network")));
+		const page = { crypto: globalThis.crypto, TextEncoder, TextDecoder, URL, AbortSignal, fetch, setTimeout: () => 0, clearTimeout, location: { href: "http://page.example.com/a/b" }, document: { currentScript: src === undefined ? null : { src } } };
+		runInNewContext(`${built("sluice.js")}; new Sluice.ChannelSet().connect()`, page);
+		await vi.waitFor(() => expect(asked.length).toBe(1));
+		expect(asked).toEqual([address]);
 	});
 
 	it("declares what it defines, and imports nothing", () => {
