@@ -22,6 +22,10 @@ type Subscription struct {
 // ID is the id that Subscribe was given: the clientId of the protocol.
 func (s *Subscription) ID() string { return s.id }
 
+// Number is the destination's number of the message that was delivered last: equal for all subscriptions of a client that one message matches. It is for
+// Deliver, on the delivering goroutine.
+func (s *Subscription) Number() uint64 { return s.last }
+
 // Destination is what s is a subscription of.
 func (s *Subscription) Destination() *Destination { return s.dest }
 

@@ -52,7 +52,12 @@ func (k *Core) setCookie(w http.ResponseWriter, r *http.Request, record *flexses
 	if err != nil {
 		return err
 	}
-	if old := record.SetToken(token); old != "" {
+	old, ok := record.SetToken(token)
+	if !ok {
+		k.Forget(token) // the record has just ended
+		return nil
+	}
+	if old != "" {
 		k.Forget(old)
 		// RFC 6265 section 4.1.1: an answer sets a cookie once, also when the connect before the login in its request has set it.
 		mine := func(set string) bool { return strings.HasPrefix(set, k.Limits.CookieName+"="+old+";") }

@@ -18,7 +18,7 @@ type Carrier interface {
 	// Attach serves a control attach; reply takes its answer.
 	Attach(req *message.Request, reply func([]byte))
 	// Record is the login record behind the request, made if need be; nil on a WebSocket that came without a cookie.
-	Record() *flexsession.Record
+	Record() (*flexsession.Record, *message.Error)
 	// Renewed is told that the user of the record has changed, so that its cookie must change as well.
 	Renewed(r *flexsession.Record)
 }
@@ -103,6 +103,12 @@ func (x *Exchange) unreadable(err *message.Error, send func([]byte)) {
 
 // request runs one numbered, or simple, request of a connected client.
 func (x *Exchange) request(req *message.Request, reply func([]byte)) {
+	defer func() {
+		if p := recover(); p != nil { // its reply is kept under its seq: a repeat must not wait for one that never comes
+			x.refuse(reply, about(req, &message.Error{Code: message.CodeInternal}))
+			panic(p)
+		}
+	}()
 	if req.Type == "async" {
 		if err := x.publish(req, reply); err != nil {
 			x.refuse(reply, about(req, err))

@@ -19,11 +19,11 @@ type attaching struct {
 	replies []string
 }
 
-func (a *attaching) Reply(_ int, line []byte)              { a.replies = append(a.replies, string(line)) }
-func (a *attaching) Connected(*flexsession.FlexClient)     {}
-func (a *attaching) Attach(*message.Request, func([]byte)) { a.x.Client = a.client }
-func (a *attaching) Record() *flexsession.Record           { return nil }
-func (a *attaching) Renewed(*flexsession.Record)           {}
+func (a *attaching) Reply(_ int, line []byte)                      { a.replies = append(a.replies, string(line)) }
+func (a *attaching) Connected(*flexsession.FlexClient)             {}
+func (a *attaching) Attach(*message.Request, func([]byte))         { a.x.Client = a.client }
+func (a *attaching) Record() (*flexsession.Record, *message.Error) { return nil, nil }
+func (a *attaching) Renewed(*flexsession.Record)                   {}
 
 func work(x *Exchange, lines ...string) {
 	var reqs []*message.Request

@@ -27,13 +27,13 @@ type Held struct {
 	pulse   Pulse
 	wake    chan struct{}
 
-	mu        sync.Mutex // guards the following
-	client    *flexsession.FlexClient
-	first     []byte // to be written before the client's next lines: the answer to its attach
-	attaching bool   // take nothing: the answer to the attach is on its way
-	beat      bool   // a heartbeat is due
-	last      []byte // the last line; after it the answer ends
-	cause     flexsession.Cause
+	mu     sync.Mutex // guards the following
+	client *flexsession.FlexClient
+	epoch  uint64 // of the attach whose answer is in first, or was written
+	first  []byte // to be written before the client's next lines: the answer to its attach
+	beat   bool   // a heartbeat is due
+	last   []byte // the last line; after it the answer ends
+	cause  flexsession.Cause
 }
 
 // Hold makes a Held for an answer to c. ends: its loss ends the client.
@@ -87,39 +87,44 @@ func (h *Held) finish(last []byte, cause flexsession.Cause) {
 
 // Attach attaches the client to this answer and returns the line that says what became of it; the line is also written here, before any other, when the attach took effect.
 func (h *Held) Attach(c *flexsession.FlexClient, attach, have uint64, cookie *bool) (line []byte, ok bool) {
-	h.mu.Lock()
-	h.attaching, h.client = true, c
-	h.mu.Unlock()
-	line, ok = AttachLine(c, h, attach, have, cookie)
-	h.mu.Lock()
-	h.attaching = false
-	if ok {
-		h.first = append(h.first, line...)
+	line, epoch := h.core.Attach(c, h, h.def, attach, have, cookie)
+	if epoch == 0 {
+		return line, false
 	}
+	h.mu.Lock()
+	h.client, h.epoch = c, epoch // from here on its lines may be taken: behind the answer
+	h.first = append(h.first, line...)
 	h.mu.Unlock()
 	h.Wake()
-	return line, ok
+	return line, true
 }
 
-// AttachLine attaches t to c and words the answer.
-func AttachLine(c *flexsession.FlexClient, t flexsession.Transport, attach, have uint64, cookie *bool) (line []byte, ok bool) {
+// Attach attaches t, a transport of the channel of def, to c and words the answer. With epoch 0 it had no effect; otherwise the lines of c may be taken with that epoch once
+// the answer is on its way. Subscriptions that the user may not have on this channel end, and the client is told by a counted line.
+func (k *Core) Attach(c *flexsession.FlexClient, t flexsession.Transport, def *channel.ChannelDefinition, attach, have uint64, cookie *bool) (line []byte, epoch uint64) {
 	a := c.Attach(t, attach, have)
 	switch {
 	case a.Gone && a.Reason == message.GoneExpired:
-		return GoneLine(&a.Cause), false
+		return GoneLine(&a.Cause), 0
 	case a.Gone:
-		return message.AppendGone(nil, message.Gone{Reason: a.Reason}), false
+		return message.AppendGone(nil, message.Gone{Reason: a.Reason}), 0
 	case a.Displaced != 0:
-		return message.AppendDisplaced(nil, message.Displaced{Attach: a.Displaced}), false
+		return message.AppendDisplaced(nil, message.Displaced{Attach: a.Displaced}), 0
 	}
+	c.Review(func(s *flexsession.MessageClient) *message.Error {
+		if err := k.Broker.Allow(def.Constraint, c.Principal()); err != nil {
+			return err
+		}
+		return k.Broker.Destination(s.Destination()).AllowSubscribe(def, c.Principal())
+	})
 	return message.AppendAttached(nil, message.Attached{
 		Attach: attach, Have: a.Have, WindowMessages: a.Window.Messages, WindowBytes: a.Window.Bytes, Cookie: cookie,
-	}), true
+	}), a.Epoch
 }
 
 // DisconnectLine is the last line of a connection that the server ends.
 func DisconnectLine(c flexsession.Cause) []byte {
-	return message.AppendDisconnect(nil, message.Disconnect{Code: c.Code, Detail: c.Detail, Value: c.Value, RetryAfter: c.RetryAfter, Incident: c.Incident})
+	return message.AppendDisconnect(nil, message.Disconnect{Code: c.Code, Detail: c.Detail, Setting: c.Setting, Value: c.Value, RetryAfter: c.RetryAfter, Incident: c.Incident})
 }
 
 // next gathers what is to be written now into buf. over: these are the last bytes.
@@ -127,10 +132,10 @@ func (h *Held) next(buf []byte) (_ []byte, more, over bool) {
 	h.mu.Lock()
 	buf = append(buf, h.first...)
 	h.first = nil
-	client, attaching, last := h.client, h.attaching, h.last
+	client, epoch, last := h.client, h.epoch, h.last
 	h.mu.Unlock()
-	if client != nil && !attaching {
-		buf, more = client.Take(h, buf, maxWrite)
+	if client != nil {
+		buf, more = client.Take(epoch, buf, maxWrite)
 	}
 	if last != nil {
 		return append(buf, last...), false, true
@@ -263,10 +268,10 @@ func (h *Held) Answer(r *http.Request, wait time.Duration) (body []byte, parked,
 	h.lift()
 	var timeout <-chan time.Time
 	ready := func() bool {
-		c := h.attached()
 		h.mu.Lock()
-		defer h.mu.Unlock()
-		return h.last != nil || c != nil && c.Ready(h)
+		c, epoch, over := h.client, h.epoch, h.last != nil
+		h.mu.Unlock()
+		return over || c != nil && c.Ready(epoch)
 	}
 	if wait != 0 && !ready() {
 		parked = true

@@ -45,7 +45,11 @@ func (x *Exchange) connect(i int, req *message.Request, send func([]byte)) *mess
 	if !x.Core.Gate.NewSession(x.Peer.RemoteAddr) {
 		return &message.Error{Code: message.CodeLimitNewSessions, Value: x.Core.Gate.MaxSessions}
 	}
-	c, secret, err := x.Core.Registry.NewClient(x.Carrier.Record(), req.Unreliable)
+	record, err := x.Carrier.Record()
+	if err != nil {
+		return err
+	}
+	c, secret, err := x.Core.Registry.NewClient(record, req.Unreliable)
 	if err != nil {
 		return err
 	}

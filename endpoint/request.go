@@ -226,8 +226,8 @@ func (q *Request) Exchange() {
 // batch works on the decoded lines and appends their replies.
 func (q *Request) batch(x *Exchange, lines []byte) []byte {
 	q.replies = make([][]byte, len(q.Reqs))
-	for i, req := range q.Reqs {
-		if q.Errs[i] == nil && req.Type != "control" {
+	for i := range q.Reqs {
+		if q.answers(i) {
 			q.open.Add(1)
 		}
 	}
@@ -247,9 +247,14 @@ func (q *Request) Reply(i int, line []byte) {
 	first := q.replies[i] == nil
 	q.replies[i] = append(q.replies[i], line...)
 	q.mu.Unlock()
-	if first && q.Errs[i] == nil && q.Reqs[i].Type != "control" {
+	if first && q.answers(i) {
 		q.open.Done()
 	}
+}
+
+// answers says whether line i gets exactly one reply, perhaps later.
+func (q *Request) answers(i int) bool {
+	return q.Errs[i] != nil || q.Reqs[i].Type != message.TypeControl
 }
 
 // Connected implements Carrier. A new record gets its cookie only now that there is a client for it.
@@ -270,23 +275,30 @@ func (q *Request) Attach(req *message.Request, reply func([]byte)) {
 }
 
 // Record implements Carrier: the client's own record, else the cookie's, else a new one.
-func (q *Request) Record() *flexsession.Record {
+func (q *Request) Record() (*flexsession.Record, *message.Error) {
 	if q.Client != nil {
 		if r := q.Client.Record(); r != nil {
-			return r
+			return r, nil
 		}
 	}
 	if q.record == nil {
 		q.record = q.Core.CookieRecord(q.r)
 	}
 	if q.record == nil {
-		q.record, q.fresh = q.Core.Registry.NewRecord(q.Def), true
+		r, err := q.Core.Registry.NewRecord(q.Def)
+		if err != nil {
+			return nil, err
+		}
+		q.record, q.fresh = r, true
 	}
-	return q.record
+	return q.record, nil
 }
 
 // Renewed implements Carrier: the cookie gets a new value.
 func (q *Request) Renewed(r *flexsession.Record) {
+	if r.Guest() {
+		return // no cookie came back from its client
+	}
 	if err := q.Core.setCookie(q.w, q.r, r); err != nil {
 		q.Core.Logger.Error().Err(err).Msg("a session cookie could not be renewed")
 	}

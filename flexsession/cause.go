@@ -11,7 +11,8 @@ import (
 type Cause struct {
 	Code       message.Code
 	Detail     string        // for people; safe to show to the peer
-	Value      any           // value of the setting behind it, if there is one
+	Setting    string        // the setting behind it; empty: the one of the code
+	Value      any           // value of the setting, if there is one
 	RetryAfter time.Duration // when to come back; zero: as the code table says
 	Incident   string        // ties the peer's event to the server's log; made by End where it is empty
 }

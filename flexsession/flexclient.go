@@ -44,7 +44,9 @@ type FlexClient struct {
 	sessions   []Session // few: one for each endpoint it has used
 	transport  Transport
 	attach     uint64
-	owed       bool // a Flush is owed: something entered the outbox since the last one
+	epoch      uint64 // of the transport that may take: grows with every attach
+	owed       bool   // a Flush is owed: something entered the outbox since the last one
+	slow       bool   // a slow consumer, about to end
 	out        outbox
 	up         uplink
 	subs       map[string]*MessageClient
@@ -58,7 +60,7 @@ type FlexClient struct {
 type interest struct {
 	dest    *channel.Destination
 	members []*MessageClient
-	last    *message.Message // handed over last: several subscriptions that match bring it once
+	pushed  uint64 // number of the destination's last message that entered the outbox: several subscriptions that match bring it once
 }
 
 // ID is the client's DSId.
@@ -100,6 +102,7 @@ func (c *FlexClient) Unreliable() bool { return c.unreliable }
 // Attached says what became of an attach.
 type Attached struct {
 	Have      uint64 // where delivery goes on
+	Epoch     uint64 // what Take and Ready want to see
 	Window    Window
 	Displaced uint64 // not zero: a higher attach has been here, and this one has no effect
 	Gone      bool   // the client has ended, or confirmed what it never got
@@ -126,8 +129,9 @@ func (c *FlexClient) Attach(t Transport, attach, have uint64) Attached {
 	}
 	old := c.transport
 	c.transport, c.attach = t, attach
+	c.epoch++
 	c.out.rewind()
-	answer := Attached{Have: c.out.confirmed, Window: c.registry.opts.Window}
+	answer := Attached{Have: c.out.confirmed, Epoch: c.epoch, Window: c.registry.opts.Window}
 	c.mu.Unlock()
 
 	c.Use(t.Session())
@@ -154,12 +158,12 @@ func (c *FlexClient) Detach(t Transport, cause Cause) {
 	}
 }
 
-// Take appends to buf the lines t is to write next, up to about limit bytes. More says that there is more which could go at once. A transport that
-// is not attached any more gets nothing.
-func (c *FlexClient) Take(t Transport, buf []byte, limit int) (_ []byte, more bool) {
+// Take appends to buf the lines that the transport of an attach is to write next, up to about limit bytes. More says that there is more which could go at once. The
+// epoch is the one of the attach: who is not attached any more, or has been attached anew and not said so yet, gets nothing.
+func (c *FlexClient) Take(epoch uint64, buf []byte, limit int) (_ []byte, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.transport != t {
+	if c.epoch != epoch || c.transport == nil {
 		return buf, false
 	}
 	buf, more = c.out.take(buf, limit, c.registry.opts.Window)
@@ -173,11 +177,11 @@ func (c *FlexClient) Take(t Transport, buf []byte, limit int) (_ []byte, more bo
 	return buf, more
 }
 
-// Ready says whether Take would yield something to t.
-func (c *FlexClient) Ready(t Transport) bool {
+// Ready says whether Take would yield something.
+func (c *FlexClient) Ready(epoch uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.transport == t && c.out.ready(c.registry.opts.Window)
+	return c.epoch == epoch && c.transport != nil && c.out.ready(c.registry.opts.Window)
 }
 
 // Confirm notes that the client has handed the first have lines to its application. It reports false when it never was sent so many.
@@ -210,8 +214,18 @@ func (c *FlexClient) Touch() {
 // push appends a counted line and says whether a Flush is owed for it. The caller holds c.mu. A client with too many lines waiting is a slow consumer, and ends.
 func (c *FlexClient) push(e entry) (owed bool) {
 	opts := &c.registry.opts
-	if c.out.waiting() >= opts.MaxWaitingMessages || c.out.waitingLen+e.size() > opts.MaxWaitingBytes && c.out.waiting() > 0 {
-		cause := Cause{Code: message.CodeSlowConsumer, Value: opts.MaxWaitingMessages}
+	if c.slow {
+		return false
+	}
+	cause := Cause{Code: message.CodeSlowConsumer}
+	switch {
+	case c.out.waiting() >= opts.MaxWaitingMessages:
+		cause.Value = opts.MaxWaitingMessages
+	case c.out.waitingLen+e.size() > opts.MaxWaitingBytes && c.out.waiting() > 0:
+		cause.Setting, cause.Value = "max-waiting-bytes", opts.MaxWaitingBytes
+	}
+	if cause.Value != nil {
+		c.slow = true   // nothing may follow the line that is missing
 		go c.End(cause) // not here: the caller holds locks, and is in the middle of a fan-out
 		return false
 	}
@@ -240,7 +254,7 @@ func (c *FlexClient) End(cause Cause) bool {
 		return false
 	}
 	c.ended = &cause
-	t, subs, sessions, record := c.transport, c.subs, c.sessions, c.record
+	t, subs, sessions, record, principal := c.transport, c.subs, c.sessions, c.record, c.principal
 	c.transport, c.subs, c.dests, c.sessions = nil, nil, nil, nil
 	c.out, c.up = outbox{confirmed: c.out.confirmed}, uplink{}
 	if c.done != nil {
@@ -258,7 +272,7 @@ func (c *FlexClient) End(cause Cause) bool {
 	if record != nil {
 		record.drop(c)
 	}
-	c.registry.clientEnded(c, cause)
+	c.registry.clientEnded(c, principal, cause)
 	if t != nil {
 		t.End(cause)
 	}
@@ -272,12 +286,9 @@ func (c *FlexClient) End(cause Cause) bool {
 
 // Use links the client with a session it uses. Attach does so as well; a WebSocket that the client has connected on, and not attached, has to be told of its end too.
 func (c *FlexClient) Use(s Session) {
-	if s == nil {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended != nil {
+	if c.ended != nil || s == nil {
 		return
 	}
 	if !slices.Contains(c.sessions, s) {

@@ -150,24 +150,23 @@ func TestAttachRules(t *testing.T) {
 		if a := c.Attach(second, 4, 0); a.Displaced != 5 || first.displaced != 0 {
 			t.Errorf("a lower attach: %+v, and the other was displaced by %d", a, first.displaced)
 		}
-		if a := c.Attach(second, 5, 0); a.Displaced != 0 || first.displaced != 5 {
-			t.Errorf("an equal attach: %+v, and the other was displaced by %d", a, first.displaced)
+		equal := c.Attach(second, 5, 0)
+		if equal.Displaced != 0 || first.displaced != 5 {
+			t.Errorf("an equal attach: %+v, and the other was displaced by %d", equal, first.displaced)
 		}
-		c.Attach(third, 6, 0)
-		if b, _ := c.Take(second, nil, 1<<20); len(b) > 0 {
+		last := c.Attach(third, 6, 0)
+		if b, _ := c.Take(equal.Epoch, nil, 1<<20); len(b) > 0 {
 			t.Errorf("a displaced transport was given %q", b)
 		}
-		if b, _ := c.Take(third, nil, 1<<20); len(b) == 0 {
+		if b, _ := c.Take(last.Epoch, nil, 1<<20); len(b) == 0 {
 			t.Error("the attached one was given nothing")
 		}
 		if a := c.Attach(third, 7, 99); !a.Gone || a.Reason != message.GoneAhead {
 			t.Errorf("an attach that has more than was sent: %+v", a)
 		}
 		c.Detach(second, Because(message.CodeConnectionLost)) // late news of the old connection
-		if !c.Ready(third) {
-			c.Attach(third, 8, 0)
-		}
-		if b, _ := c.Take(third, nil, 1<<20); len(b) == 0 {
+		again := c.Attach(third, 8, 0)
+		if b, _ := c.Take(again.Epoch, nil, 1<<20); len(b) == 0 {
 			t.Error("the loss of the old connection has hurt the new one")
 		}
 	})
@@ -192,7 +191,7 @@ func TestEndsOnce(t *testing.T) {
 		def := &channel.ChannelDefinition{ID: "longpoll", Kind: channel.LongPoll, SessionTimeout: time.Minute}
 		var all sync.WaitGroup
 		for range 200 {
-			record := h.registry.NewRecord(def)
+			record, _ := h.registry.NewRecord(def)
 			c, _, err := h.registry.NewClient(record, false)
 			if err != nil {
 				t.Fatal(err)
@@ -243,7 +242,7 @@ func TestRememberedEnds(t *testing.T) {
 func TestLimits(t *testing.T) {
 	limits := func(o *Options) { o.MaxClients, o.MaxClientsPerSession, o.MaxSubscriptions = 3, 2, 2 }
 	bubble(t, limits, func(t *testing.T, h *house) {
-		r := h.registry.NewRecord(&channel.ChannelDefinition{})
+		r, _ := h.registry.NewRecord(&channel.ChannelDefinition{})
 		h.registry.NewClient(r, false)
 		c, _, _ := h.registry.NewClient(r, false)
 		if _, _, err := h.registry.NewClient(r, false); err == nil || err.Code != message.CodeLimitClientsPerSession || err.Value != 2 {
@@ -285,10 +284,11 @@ func BenchmarkDeliver(b *testing.B) {
 			time.Sleep(10 * time.Millisecond)
 			transports := make([]*transport, subs)
 			clients := make([]*FlexClient, subs)
+			epochs := make([]uint64, subs)
 			for i := range subs {
 				clients[i], transports[i] = h.client(b), &transport{}
 				h.subscribe(b, clients[i], "a")
-				clients[i].Attach(transports[i], 1, 0)
+				epochs[i] = clients[i].Attach(transports[i], 1, 0).Epoch
 			}
 			batch := make([]*message.Message, 32)
 			for i := range batch {
@@ -307,7 +307,7 @@ func BenchmarkDeliver(b *testing.B) {
 				})
 				<-done
 				for i, c := range clients {
-					buf, _ = c.Take(transports[i], buf[:0], 1<<20)
+					buf, _ = c.Take(epochs[i], buf[:0], 1<<20)
 					c.Confirm(c.out.sent())
 				}
 			}

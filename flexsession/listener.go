@@ -17,10 +17,13 @@ func (g *Registry) each(f func(Listener)) {
 	}
 }
 
-func (g *Registry) sessionCreated(s Session) {
+func (g *Registry) sessionEntered(s Session) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.sessions[s.ID()] = s
-	g.mu.Unlock()
+}
+
+func (g *Registry) sessionCreated(s Session) {
 	g.each(func(l Listener) {
 		if l.SessionCreated != nil {
 			l.SessionCreated(s)

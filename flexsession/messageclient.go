@@ -28,21 +28,23 @@ func (s *MessageClient) Topics() []string { return s.sub.Topics() }
 func (s *MessageClient) Client() *FlexClient { return s.client }
 
 // Deliver puts m into the client's outbox, once, however many of its subscriptions match. It implements channel.Subscriber.
-func (s *MessageClient) Deliver(m *message.Message, _ *channel.Subscription) (owed bool) {
+func (s *MessageClient) Deliver(m *message.Message, sub *channel.Subscription) (owed bool) {
 	c := s.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s.closed || c.ended != nil || s.dest.last == m {
+	if s.closed || c.ended != nil || s.dest.pushed == sub.Number() {
 		return false
 	}
-	s.dest.last = m
+	s.dest.pushed = sub.Number()
 	e := entry{line: m.Line, at: m.Published.UnixNano()}
 	if len(s.dest.members) > 1 {
+		var to []string
 		for _, other := range s.dest.members {
 			if other == s || other.sub.Matches(m) {
-				e.to = append(e.to, other.ID())
+				to = append(to, other.ID())
 			}
 		}
+		e.head = message.AppendFor(nil, message.For{ClientIDs: to})
 	}
 	return c.push(e)
 }
@@ -142,13 +144,7 @@ func (c *FlexClient) Unsubscribe(id, correlationID string) *message.Error {
 		c.mu.Unlock()
 		return message.Errorf(message.CodeNotSubscribed, "%s", id)
 	}
-	delete(c.subs, id)
-	c.topics -= len(s.Topics())
-	s.closed = true
-	s.dest.members = slices.DeleteFunc(s.dest.members, func(o *MessageClient) bool { return o == s })
-	if len(s.dest.members) == 0 {
-		c.dests = slices.DeleteFunc(c.dests, func(in *interest) bool { return in == s.dest })
-	}
+	c.remove(s)
 	c.push(entry{line: stateLine("unsubscribe", s, correlationID)})
 	c.mu.Unlock()
 	s.sub.Close()
@@ -188,6 +184,42 @@ func (s *MessageClient) Change(add, remove []string, correlationID string) *mess
 	return nil
 }
 
+// remove takes s out of the client's tables; nothing is delivered by it any more. The caller holds c.mu.
+func (c *FlexClient) remove(s *MessageClient) {
+	delete(c.subs, s.ID())
+	c.topics -= len(s.Topics())
+	s.closed = true
+	s.dest.members = slices.DeleteFunc(s.dest.members, func(o *MessageClient) bool { return o == s })
+	if len(s.dest.members) == 0 {
+		c.dests = slices.DeleteFunc(c.dests, func(in *interest) bool { return in == s.dest })
+	}
+}
+
+// Review ends the subscriptions that may does not allow, each with a counted line that says why. It is for a client that comes to another channel, or whose rights
+// have changed.
+func (c *FlexClient) Review(may func(*MessageClient) *message.Error) {
+	for _, s := range c.Subscriptions() {
+		if err := may(s); err != nil {
+			c.invalidate(s, err.Code)
+		}
+	}
+}
+
+// invalidate ends a subscription that its client did not ask to end.
+func (c *FlexClient) invalidate(s *MessageClient, code message.Code) {
+	c.mu.Lock()
+	if c.subs[s.ID()] != s {
+		c.mu.Unlock()
+		return
+	}
+	c.remove(s)
+	c.push(entry{line: message.AppendSubscriptionInvalidate(nil, message.SubscriptionInvalidate{Destination: s.Destination(), ClientID: s.ID(), Code: code})})
+	c.mu.Unlock()
+	s.sub.Close()
+	c.registry.messageClientDestroyed(s, Because(code))
+	c.Flush()
+}
+
 // Push hands m, a message on d, to the client alone, for those of its subscriptions that match. It reports whether there was one.
 func (c *FlexClient) Push(d *channel.Destination, m *message.Message) bool {
 	c.mu.Lock()
@@ -208,7 +240,7 @@ func (c *FlexClient) Push(d *channel.Destination, m *message.Message) bool {
 	}
 	e := entry{line: m.Line}
 	if len(in.members) > 1 {
-		e.to = to
+		e.head = message.AppendFor(nil, message.For{ClientIDs: to})
 	}
 	c.push(e)
 	c.mu.Unlock()

@@ -1,10 +1,6 @@
 package flexsession
 
-import (
-	"errors"
-
-	"sluice/channel/message"
-)
+import "errors"
 
 // errAhead: the client confirms lines that were never sent to it.
 var errAhead = errors.New("flexsession: more lines confirmed than were sent")
@@ -12,11 +8,11 @@ var errAhead = errors.New("flexsession: more lines confirmed than were sent")
 // entry is one counted line in an outbox. The line's bytes are shared by all its receivers.
 type entry struct {
 	line []byte
-	to   []string // the subscriptions it is for, when the client has several on its destination
-	at   int64    // when it was published, in Unix nanoseconds, for the few whose way is timed; 0: not this one
+	head []byte // the uncounted line before it that says which subscriptions it is for, when the client has several on its destination
+	at   int64  // when it was published, in Unix nanoseconds, for the few whose way is timed; 0: not this one
 }
 
-func (e *entry) size() int { return len(e.line) }
+func (e *entry) size() int { return len(e.head) + len(e.line) }
 
 // outbox holds what a client has not confirmed. The lines at its front have their number: they are unconfirmed and keep their place. Those
 // behind are waiting. Numbers are positions: confirmed+1 is the number of the front line, so they cost no memory and do not travel.
@@ -91,9 +87,7 @@ func (o *outbox) take(buf []byte, limit int, w Window) (_ []byte, more bool) {
 				o.timed(e.at)
 			}
 		}
-		if e.to != nil {
-			buf = message.AppendFor(buf, message.For{ClientIDs: e.to})
-		}
+		buf = append(buf, e.head...)
 		buf = append(buf, e.line...)
 		o.given++
 	}

@@ -84,9 +84,12 @@ func TestOutboxGathersUpToALimit(t *testing.T) {
 func TestOutboxNamesSubscriptions(t *testing.T) {
 	var o outbox
 	e := line(0)
-	e.to = []string{"a", "b"}
+	e.head = message.AppendFor(nil, message.For{ClientIDs: []string{"a", "b"}})
 	o.push(e)
-	want := string(message.AppendFor(nil, message.For{ClientIDs: e.to})) + "line 0\n"
+	if o.waitingLen != len(e.head)+len(e.line) {
+		t.Errorf("%d bytes wait, want those of both lines", o.waitingLen)
+	}
+	want := string(e.head) + "line 0\n"
 	for range 2 { // also when it is sent again
 		if got, _ := o.take(nil, 1<<20, wide); string(got) != want {
 			t.Errorf("took %q, want %q", got, want)

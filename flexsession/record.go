@@ -44,18 +44,55 @@ func (r *Record) Principal() *channel.Principal {
 	return r.principal
 }
 
-// SetToken notes the cookie's value and returns the one before; "" when there was none.
-func (r *Record) SetToken(token string) (old string) {
+// SetToken notes the cookie's value and returns the one before; "" when there was none. It reports false when the record has ended: the value is worth nothing.
+func (r *Record) SetToken(token string) (old string, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.ended {
+		return "", false
+	}
 	old, r.token = r.token, token
-	return old
+	return old, true
 }
 
-func (r *Record) setPrincipal(p *channel.Principal) {
+// Guest says whether the record belongs to one client that uses no cookie.
+func (r *Record) Guest() bool { return r.guest }
+
+// login makes p the user, unless another one is.
+func (r *Record) login(p *channel.Principal) *message.Error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.principal != nil && r.principal.Name != p.Name {
+		return message.Errorf(message.CodeAlreadyLoggedIn, "as %s", r.principal.Name)
+	}
 	r.principal = p
+	return nil
+}
+
+func (r *Record) logout() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.principal = nil
+}
+
+// watch begins the session timeout.
+func (r *Record) watch() {
+	if d := r.def.SessionTimeout; d > 0 {
+		r.idle.Start(r.registry.opts.Wheel, d, func() { go r.expire() }) // the wheel must not wait for listeners
+	}
+}
+
+// expire ends the record for want of activity. The client of a guest record that has moved to a WebSocket does not use it now, and is not ended by it.
+func (r *Record) expire() {
+	if r.guest {
+		for _, c := range r.members() {
+			if c.onSocket() {
+				r.watch()
+				return
+			}
+		}
+	}
+	r.End(Cause{Code: message.CodeSessionTimeout, Value: r.def.SessionTimeout.String()})
 }
 
 // InvalidateOnDisconnect says whether a disconnect message ends the record (invalidate-session-on-disconnect of the channel it was made on).
@@ -87,6 +124,7 @@ func (r *Record) Session(def *channel.ChannelDefinition, peer Peer, limit int) S
 		r.sessions = make(map[string]Session, 1)
 	}
 	r.sessions[def.ID] = s
+	r.registry.sessionEntered(s) // under r.mu: the record's end finds it there
 	r.mu.Unlock()
 	r.registry.sessionCreated(s)
 	return s
@@ -114,7 +152,7 @@ func (r *Record) close() {
 	r.open_--
 }
 
-// start enters a client made under the record; false when the record has ended or holds as many as it may.
+// start enters a client made under the record. It is refused when the record, or the client, has ended, or the record holds as many as it may.
 func (r *Record) start(c *FlexClient, limit int) *message.Error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -128,6 +166,10 @@ func (r *Record) start(c *FlexClient, limit int) *message.Error {
 		r.clients = make(map[*FlexClient]struct{}, 1)
 	}
 	r.clients[c] = struct{}{}
+	if c.Ended() != nil { // and has looked for itself here before
+		delete(r.clients, c)
+		return &message.Error{Code: message.CodeUnknownClient}
+	}
 	return nil
 }
 

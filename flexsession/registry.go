@@ -18,7 +18,8 @@ type Options struct {
 	MaxOpenRequests      int    // max-open-requests: replies kept for one client (256)
 	MaxClients           int    // max-clients in all (200000)
 	MaxClientsPerSession int    // max-clients-per-session (100)
-	RememberEnds         int    // remembered-ends: how many ended clients can still be told why (10000)
+	MaxSessions          int    // max-sessions: login records, one for each cookie (200000)
+	RememberEnds         int    // max-remembered-ends: how many ended clients can still be told why (10000)
 
 	Node      string           // opaque tag at the front of each DSId, so that another node can tell whose it is
 	Wheel     *heartbeat.Wheel // for the session timeouts; required
@@ -41,6 +42,7 @@ func (o *Options) defaults() {
 	def(&o.MaxOpenRequests, 256)
 	def(&o.MaxClients, 200000)
 	def(&o.MaxClientsPerSession, 100)
+	def(&o.MaxSessions, 200000)
 	def(&o.RememberEnds, 10000)
 	if o.Node == "" {
 		o.Node = randomText(3)
@@ -92,35 +94,39 @@ func (g *Registry) NewClient(r *Record, unreliable bool) (c *FlexClient, secret 
 	c = &FlexClient{id: g.opts.Node + "-" + randomText(15), secret: hashSecret(secret), unreliable: unreliable, created: time.Now(), registry: g}
 	c.out.timed = g.timed
 	if r != nil {
-		if err := r.start(c, g.opts.MaxClientsPerSession); err != nil {
-			return nil, "", err
-		}
 		c.record, c.principal = r, r.Principal()
 		c.fromRecord = c.principal != nil
 	}
-	g.mu.Lock()
-	switch {
-	case g.closed != nil:
-		err = &message.Error{Code: g.closed.Code, RetryAfter: g.closed.RetryAfter}
-	case len(g.clients) >= g.opts.MaxClients:
-		err = &message.Error{Code: message.CodeLimitClients, Value: g.opts.MaxClients}
-	default:
-		g.clients[c.id] = c
-	}
-	g.mu.Unlock()
-	if err != nil {
-		if r != nil {
-			r.drop(c)
-		}
+	if err := g.enter(c); err != nil {
 		return nil, "", err
 	}
-	g.userChanged(c, nil, c.principal)
 	g.each(func(l Listener) {
 		if l.ClientCreated != nil {
 			l.ClientCreated(c)
 		}
 	})
+	if r != nil { // from here on the record may end it, and what hears of ends has heard of it
+		if err := r.start(c, g.opts.MaxClientsPerSession); err != nil {
+			c.End(Because(err.Code))
+			return nil, "", err
+		}
+	}
 	return c, secret, nil
+}
+
+// enter puts a new client into the table, if there is room.
+func (g *Registry) enter(c *FlexClient) *message.Error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.closed != nil:
+		return &message.Error{Code: g.closed.Code, RetryAfter: g.closed.RetryAfter}
+	case len(g.clients) >= g.opts.MaxClients:
+		return &message.Error{Code: message.CodeLimitClients, Value: g.opts.MaxClients}
+	}
+	g.clients[c.id] = c
+	g.userChangedLocked(c, nil, c.principal)
+	return nil
 }
 
 func (g *Registry) timed(at int64) { g.opts.Latency(time.Duration(time.Now().UnixNano() - at)) }
@@ -194,24 +200,29 @@ func (g *Registry) Count() (clients, sessions int) {
 	return len(g.clients), len(g.sessions)
 }
 
-// NewRecord makes a login record on the channel of def, whose session settings it follows.
-func (g *Registry) NewRecord(def *channel.ChannelDefinition) *Record {
+// NewRecord makes a login record on the channel of def, whose session settings it follows. It is refused when there are as many as there may be.
+func (g *Registry) NewRecord(def *channel.ChannelDefinition) (*Record, *message.Error) {
 	r := &Record{id: randomText(18), def: def, created: time.Now(), registry: g}
+	g.mu.Lock()
+	full := len(g.records) >= g.opts.MaxSessions
+	if !full {
+		g.records[r.id] = r
+	}
+	g.mu.Unlock()
+	if full {
+		return nil, &message.Error{Code: message.CodeLimitSessions, Value: g.opts.MaxSessions}
+	}
+	r.watch()
+	return r, nil
+}
+
+// NewGuestRecord makes a record for one client that uses HTTP without a cookie. It ends with that client, so it needs no limit of its own.
+func (g *Registry) NewGuestRecord(def *channel.ChannelDefinition) *Record {
+	r := &Record{id: randomText(18), def: def, created: time.Now(), registry: g, guest: true}
 	g.mu.Lock()
 	g.records[r.id] = r
 	g.mu.Unlock()
-	if def.SessionTimeout > 0 {
-		r.idle.Start(g.opts.Wheel, def.SessionTimeout, func() {
-			go r.End(Cause{Code: message.CodeSessionTimeout, Value: def.SessionTimeout.String()}) // the wheel must not wait for listeners
-		})
-	}
-	return r
-}
-
-// NewGuestRecord makes a record for one client that comes without a cookie and makes one request. It ends with that client.
-func (g *Registry) NewGuestRecord(def *channel.ChannelDefinition) *Record {
-	r := g.NewRecord(def)
-	r.guest = true
+	r.watch()
 	return r
 }
 
@@ -232,6 +243,7 @@ func (g *Registry) Records() int {
 // NewWebSocketSession makes the session of a socket that was just opened; r is the record of the cookie that came with it, or nil.
 func (g *Registry) NewWebSocketSession(def *channel.ChannelDefinition, peer Peer, socket Socket, r *Record) *WebSocketSession {
 	s := &WebSocketSession{base: base{id: randomText(12), def: def, peer: peer, created: time.Now(), registry: g}, socket: socket, record: r}
+	g.sessionEntered(s)
 	g.sessionCreated(s)
 	return s
 }
@@ -272,9 +284,10 @@ func (g *Registry) Refuse(cause Cause) {
 	g.closed = &cause
 }
 
-func (g *Registry) clientEnded(c *FlexClient, cause Cause) {
+func (g *Registry) clientEnded(c *FlexClient, principal *channel.Principal, cause Cause) {
 	g.mu.Lock()
 	delete(g.clients, c.id)
+	g.userChangedLocked(c, principal, nil)
 	if g.order.len() >= g.opts.RememberEnds {
 		delete(g.ends, *g.order.front())
 		g.order.pop()
@@ -282,7 +295,6 @@ func (g *Registry) clientEnded(c *FlexClient, cause Cause) {
 	g.ends[c.id] = end{c.secret, cause}
 	g.order.push(c.id)
 	g.mu.Unlock()
-	g.userChanged(c, c.Principal(), nil)
 	g.each(func(l Listener) {
 		if l.ClientDestroyed != nil {
 			l.ClientDestroyed(c, cause)
@@ -290,9 +302,14 @@ func (g *Registry) clientEnded(c *FlexClient, cause Cause) {
 	})
 }
 
+// userChanged keeps the table of users. The caller holds the client's lock, so that its end comes before or after; the registry's own is taken behind it, never before it.
 func (g *Registry) userChanged(c *FlexClient, before, after *channel.Principal) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.userChangedLocked(c, before, after)
+}
+
+func (g *Registry) userChangedLocked(c *FlexClient, before, after *channel.Principal) {
 	if before != nil {
 		delete(g.users[before.Name], c)
 		if len(g.users[before.Name]) == 0 {

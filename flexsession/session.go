@@ -106,7 +106,8 @@ func (s *WebSocketSession) Connections() int { return 1 }
 
 // Invalidate ends the session and closes the socket with the cause.
 func (s *WebSocketSession) Invalidate(cause Cause) bool {
-	if !s.finish(s, cause.WithIncident()) {
+	cause = cause.WithIncident()
+	if !s.finish(s, cause) {
 		return false
 	}
 	s.socket.End(cause)

@@ -40,41 +40,59 @@ func (c *FlexClient) SetRecord(r *Record) (*Record, *message.Error) {
 }
 
 // Login makes p the user of the client, and with record also of the login record behind its cookie, where the next clients of the browser find it.
-// Another user must log out first.
+// Another user, of either, must log out first.
 func (c *FlexClient) Login(p *channel.Principal, record bool) *message.Error {
 	c.mu.Lock()
-	if c.principal != nil && c.principal.Name != p.Name {
-		defer c.mu.Unlock()
+	defer c.mu.Unlock()
+	switch {
+	case c.ended != nil:
+		return &message.Error{Code: message.CodeUnknownClient}
+	case c.principal != nil && c.principal.Name != p.Name:
 		return message.Errorf(message.CodeAlreadyLoggedIn, "as %s", c.principal.Name)
 	}
-	before := c.principal
-	c.principal, c.fromRecord = p, record && c.record != nil
-	r := c.record
-	c.mu.Unlock()
-	if record && r != nil {
-		r.setPrincipal(p)
+	level := record && c.record != nil
+	if level {
+		if err := c.record.login(p); err != nil {
+			return err
+		}
 	}
-	c.registry.userChanged(c, before, p)
+	c.registry.userChanged(c, c.principal, p)
+	c.principal, c.fromRecord = p, level || c.fromRecord
 	return nil
 }
 
-// Logout takes the user off the level it came from, and ends all clients of that level: this client alone, or the record's. It returns the record whose cookie
+// Logout takes the user off the level it came from, and ends all clients that have it from there: this client alone, or those of the record. It returns the record whose cookie
 // is to be renewed, or nil. The caller has acknowledged before it calls this.
 func (c *FlexClient) Logout() *Record {
 	c.mu.Lock()
-	r := c.record
-	level := c.fromRecord && r != nil
+	r, level := c.record, c.fromRecord
 	c.mu.Unlock()
 	cause := Because(message.CodeLogout)
 	if !level {
 		c.End(cause)
 		return nil
 	}
-	r.setPrincipal(nil)
+	r.logout()
 	for _, other := range r.members() {
-		if p := other.Principal(); p != nil || other == c {
+		if other == c || other.hasRecordsUser() {
 			other.End(cause)
 		}
 	}
+	if r.guest {
+		return nil // it has ended with its client
+	}
 	return r
+}
+
+func (c *FlexClient) hasRecordsUser() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fromRecord
+}
+
+// onSocket says whether the client is attached to a WebSocket.
+func (c *FlexClient) onSocket() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.transport != nil && c.transport.Kind() == channel.WebSocket
 }

@@ -84,6 +84,7 @@ const (
 	CodeInsecure                Code = 4545 // This needs TLS.
 	CodeMethodNotAllowed        Code = 4546 // That HTTP method is not served at this address.
 	CodeDuplicateConnect        Code = 4547 // A connect must be the first message of its frame or request, and stand there once.
+	CodeLimitSessions           Code = 4548 // The server holds as many sessions as it may.
 	CodeInternal                Code = 4550 // The server could not do this.
 )
 

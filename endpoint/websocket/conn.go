@@ -34,18 +34,18 @@ type conn struct {
 	bye     heartbeat.Timer // for the goodbye
 	x       endpoint.Exchange
 
-	mu        sync.Mutex // guards the following
-	client    *flexsession.FlexClient
-	out       *[]byte // replies to be written before anything else
-	control   []byte  // control frames to be written
-	working   bool    // a batch of input is being worked on: its replies wait for its end
-	attaching bool    // take nothing: the answer to the attach is on its way
-	writing   bool    // the writer goroutine runs
-	again     bool    // … and is to look once more
-	closing   []byte  // the disconnect line and the close frame are to be the last; not nil once that is so
-	closed    bool    // they were written
-	peerGone  bool    // the peer has closed: nothing comes any more
-	cause     flexsession.Cause
+	mu       sync.Mutex // guards the following
+	client   *flexsession.FlexClient
+	out      *[]byte // replies to be written before anything else
+	control  []byte  // control frames to be written
+	working  bool    // a batch of input is being worked on: its replies wait for its end
+	epoch    uint64  // of the attach whose answer is in out, or was written; 0: not attached
+	writing  bool    // the writer goroutine runs
+	again    bool    // … and is to look once more
+	closing  []byte  // the disconnect line and the close frame are to be the last; not nil once that is so
+	closed   bool    // they were written
+	peerGone bool    // the peer has closed: nothing comes any more
+	cause    flexsession.Cause
 }
 
 func newConn(e *Endpoint, ws *websocket.Conn, h *hijacker) *conn {
@@ -315,7 +315,7 @@ func (c *conn) bind(client *flexsession.FlexClient) {
 }
 
 // Record implements endpoint.Carrier: the login record of the cookie that came with the upgrade.
-func (c *conn) Record() *flexsession.Record { return c.session.Record() }
+func (c *conn) Record() (*flexsession.Record, *message.Error) { return c.session.Record(), nil }
 
 // Renewed implements endpoint.Carrier. A socket cannot set a cookie; the stored user is gone all the same.
 func (c *conn) Renewed(*flexsession.Record) {}
@@ -327,11 +327,10 @@ func (c *conn) Attach(req *message.Request, reply func([]byte)) {
 	case !req.HasAttach || req.Attach == 0:
 		reply(message.AppendError(nil, message.Errorf(message.CodeBadField, "attach: expected a number above 0").To(req.MessageID)))
 		return
-	case client == nil || req.DSId != "" && req.DSId != client.ID():
-		if client != nil {
-			reply(message.AppendError(nil, (&message.Error{Code: message.CodeAlreadyConnected}).To(req.MessageID)))
-			return
-		}
+	case client != nil && req.DSId != "" && req.DSId != client.ID():
+		reply(message.AppendError(nil, (&message.Error{Code: message.CodeAlreadyConnected}).To(req.MessageID)))
+		return
+	case client == nil:
 		known, ended := c.e.core.Registry.Client(req.DSId, req.Secret)
 		if known == nil {
 			reply(endpoint.GoneLine(ended))
@@ -341,15 +340,15 @@ func (c *conn) Attach(req *message.Request, reply func([]byte)) {
 		if req.HasGot {
 			client.Got(req.Got)
 		}
-		c.bind(client)
 	}
-	c.mu.Lock()
-	c.attaching = true
-	c.mu.Unlock()
-	line, _ := endpoint.AttachLine(client, c, req.Attach, req.Have, nil)
+	line, epoch := c.e.core.Attach(client, c, c.e.def, req.Attach, req.Have, nil)
 	reply(line)
+	if epoch == 0 {
+		return // the client, and this socket, are as they were
+	}
+	c.bind(client)
 	c.mu.Lock()
-	c.attaching = false
+	c.epoch = epoch // from here on its lines may be taken: behind the answer
 	c.mu.Unlock()
 	c.Wake()
 }

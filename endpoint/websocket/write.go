@@ -153,8 +153,8 @@ func (c *conn) gather(b []byte) (_ []byte, last, stop bool) {
 	c.again = false
 	control, out, closing := c.control, c.out, c.closing
 	c.control, c.out = nil, nil
-	client := c.client
-	if c.attaching || closing != nil {
+	client, epoch := c.client, c.epoch
+	if epoch == 0 || closing != nil {
 		client = nil
 	}
 	c.mu.Unlock()
@@ -168,7 +168,7 @@ func (c *conn) gather(b []byte) (_ []byte, last, stop bool) {
 	}
 	if client != nil {
 		var more bool
-		b, more = client.Take(c, b, start+headerRoom+maxWrite)
+		b, more = client.Take(epoch, b, start+headerRoom+maxWrite)
 		if more {
 			c.mu.Lock()
 			c.again = true
