@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -35,11 +36,29 @@ func WriteSettings(w io.Writer) error {
 	fmt.Fprint(b, docsHead)
 	for _, d := range scopeDocs {
 		fmt.Fprintf(b, "\n## %s\n\n%s\n", d.title, d.text)
-		for _, status := range []Status{Served, NotServed, JavaOnly} {
+		for _, status := range []Status{Served, NotServed} {
 			writeTable(b, theSchema.table[d.scope], status)
 		}
 	}
+	fmt.Fprint(b, docsJavaOnly)
+	for _, d := range scopeDocs {
+		if hasRows(theSchema.table[d.scope], JavaOnly) {
+			fmt.Fprintf(b, "\n### %s\n", d.title)
+			writeTable(b, theSchema.table[d.scope], JavaOnly)
+		}
+	}
 	return b.Flush()
+}
+
+// docsJavaOnly introduces what most readers need not see.
+const docsJavaOnly = `
+## Java only
+
+Settings of BlazeDS and LCDS that a file may have and that mean nothing here.
+`
+
+func hasRows(rows []*Setting, status Status) bool {
+	return slices.ContainsFunc(rows, func(s *Setting) bool { return s.Status == status })
 }
 
 const docsHead = `# Settings of services-config.xml
@@ -51,7 +70,7 @@ This page is printed from the table of settings in ` + "`cmd/internal/config`" +
 - ` + "`*-minutes` and `*-seconds`" + ` take decimals; everything else that is a number is a whole one.
 - Under our endpoint classes an unknown setting or a bad value is an error. Under the classes of BlazeDS and LCDS it is a warning, and the default of BlazeDS holds. Outside the channels this follows the document: it is foreign when every channel is. An LCDS ` + "`class`" + ` makes a server foreign.
 - *Not served by this version*: an error for any value but those that ask for nothing; a warning under foreign classes, unless marked **refused**, because what is delivered would differ.
-- *Java only*: a warning or notice that says what happens instead.
+- *Java only*: a warning or notice that says what happens instead. These settings stand at the end of this page.
 
 ## Endpoint classes
 
@@ -96,7 +115,7 @@ func writeTable(w io.Writer, rows []*Setting, status Status) {
 var tableHeads = map[Status]string{
 	Served:    "\n| setting | value | default | meaning | from |\n|---|---|---|---|---|\n",
 	NotServed: "\nKnown, and not served by this version:\n\n| setting | value | accepted | meaning | from |\n|---|---|---|---|---|\n",
-	JavaOnly:  "\nKnown, and Java only:\n\n| setting | meaning | from |\n|---|---|---|\n",
+	JavaOnly:  "\n| setting | meaning | from |\n|---|---|---|\n",
 }
 
 func docName(s *Setting) string {

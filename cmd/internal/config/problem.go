@@ -90,11 +90,15 @@ const maxProblems = 1000
 func (r *Report) add(at pos, p Problem) {
 	p.File, p.Line, p.Path = at.file, at.line, at.path()
 	p.Found = shorten(p.Found)
+	r.file(p)
+}
+
+func (r *Report) file(p Problem) {
 	switch n := len(r.Problems); {
 	case n < maxProblems:
 		r.Problems = append(r.Problems, p)
 	case n == maxProblems:
-		r.Problems = append(r.Problems, Problem{File: at.file, Severity: Error, Message: fmt.Sprintf("more than %d problems; the rest is not shown", maxProblems)})
+		r.Problems = append(r.Problems, Problem{File: p.File, Severity: Error, Message: fmt.Sprintf("more than %d problems; the rest is not shown", maxProblems)})
 	}
 }
 

@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // Report is what can be told about a file, whether it loads or not. It is complete once Load has returned and not changed after that.
@@ -44,11 +47,24 @@ func entry(at pos, s *Setting, value, note string) Entry {
 // Wrong reports whether the file is refused.
 func (r *Report) Wrong() bool { return r.Count(Error) > 0 }
 
-// Write prints the report for people: what is honoured, what is ignored and why, what else is worth knowing, what is wrong, and the sum.
+// Refuse adds what keeps a file that loads from being served: one error for each line of err's text. They stand where the file gives the
+// setting, which is then not honoured; without a setting they are about the file as a whole.
+func (r *Report) Refuse(file, setting string, err error) {
+	p := Problem{File: file, Setting: setting, Severity: Error}
+	if i := slices.IndexFunc(r.Honoured, func(e Entry) bool { return e.Setting == setting }); i >= 0 {
+		p.File, p.Line, p.Path = r.Honoured[i].File, r.Honoured[i].Line, r.Honoured[i].Path
+		r.Honoured = slices.Delete(r.Honoured, i, i+1)
+	}
+	for text := range strings.Lines(err.Error()) {
+		p.Message = strings.TrimSpace(text)
+		r.file(p)
+	}
+}
+
+// Write prints the report for people: what is wrong, what else is worth knowing, what is ignored and why, what is honoured, and how many of
+// each there were. What is wrong comes first, and is told of again in the last line.
 func (r *Report) Write(w io.Writer) error {
 	b := bufio.NewWriter(w)
-	section(b, "honoured", r.Honoured)
-	section(b, "ignored", r.Ignored)
 	var told, wrong []Problem
 	for _, p := range r.Problems {
 		switch {
@@ -58,21 +74,55 @@ func (r *Report) Write(w io.Writer) error {
 			told = append(told, p)
 		}
 	}
-	if len(told) > 0 {
-		fmt.Fprintln(b, "worth knowing")
-		for _, p := range told {
-			fmt.Fprintf(b, "  %s (%s)\n", p.Error(), p.Severity)
-		}
-	}
 	if len(wrong) > 0 {
 		fmt.Fprintln(b, "wrong")
 		for _, p := range wrong {
 			fmt.Fprintf(b, "  %s\n", p.Error())
 		}
 	}
-	fmt.Fprintf(b, "%d honoured, %d ignored, %d notices, %d warnings, %d errors\n",
-		len(r.Honoured), len(r.Ignored), r.Count(Notice), r.Count(Warning), r.Count(Error))
+	notices := 0
+	if len(told) > 0 {
+		fmt.Fprintln(b, "worth knowing")
+		for _, p := range told {
+			fmt.Fprintf(b, "  %s (%s)\n", p.Error(), p.Severity)
+			if p.Severity == Notice {
+				notices++
+			}
+		}
+	}
+	section(b, "ignored", r.Ignored)
+	section(b, "honoured", r.Honoured)
+	fmt.Fprintf(b, "%d honoured, %d ignored, %d notices, %d warnings, %d errors", len(r.Honoured), len(r.Ignored), notices, len(told)-notices, len(wrong))
+	if len(wrong) > 0 {
+		fmt.Fprintf(b, "; wrong: %s", places(wrong))
+	}
+	fmt.Fprintln(b)
 	return b.Flush()
+}
+
+// places names where the first few problems are: a.xml:3, 7, b.xml:2.
+func places(list []Problem) string {
+	var out []string
+	file := ""
+	for _, p := range list {
+		at := fmt.Sprintf("%s:%d", p.File, p.Line)
+		switch {
+		case p.Line == 0:
+			at = p.File
+		case p.File == file:
+			at = strconv.Itoa(p.Line)
+		}
+		file = p.File
+		if slices.Contains(out, at) {
+			continue
+		}
+		if len(out) == 5 {
+			out = append(out, "…")
+			break
+		}
+		out = append(out, at)
+	}
+	return strings.Join(out, ", ")
 }
 
 func section(w io.Writer, title string, entries []Entry) {

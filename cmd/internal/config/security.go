@@ -37,7 +37,7 @@ func securitySettings() []Setting {
 	return slices.Concat(
 		include(ScopeSecurity, "", "security-constraint-include", "constraints"),
 		within(ScopeSecurity, "",
-			Setting{Name: "password-file", Kind: File, Strict: true, From: sluice, Example: "passwords", Doc: "File of user names, password hashes and roles. Seen from the file that names it. Absent: nobody can log in by password.",
+			Setting{Name: "password-file", Kind: File, Strict: true, From: sluice, Example: "passwords", Doc: "File of users, one line each: `user:bcrypt-hash` or `user:bcrypt-hash:role1,role2`; `sluice password` prints such a line. Blank lines and those that begin with # mean nothing. Seen from the file that names it. Absent: nobody can log in by password.",
 				set: sec(func(s *securityDraft, v Value) { s.passwordFile = ref{v.Text, v.at} })},
 			Setting{Name: "session-cookie-name", Kind: Text, Default: "SluiceSessionId", Strict: true, From: lcds, Example: "SID", Doc: "Name of the cookie behind which a browser's login is remembered.",
 				set: sec(func(s *securityDraft, v Value) { s.cookieName = ref{v.Text, v.at} })},

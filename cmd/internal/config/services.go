@@ -94,7 +94,8 @@ func (l *loader) readService(s *serviceDraft, n *node, owners map[string]string)
 	}
 }
 
-// serviceServed reports whether the destinations of the service are, and says so if not. A class in nobody's package is a slip.
+// serviceServed reports whether the destinations of the service are, and says so if not. A class in nobody's package is a slip: it hides
+// nothing of what is inside unless another class is nearer.
 func (l *loader) serviceServed(s *serviceDraft, n *node) bool {
 	name := lastName(s.class)
 	adobe := name == s.class || strings.HasPrefix(s.class, "flex.")
@@ -109,7 +110,7 @@ func (l *loader) serviceServed(s *serviceDraft, n *node) bool {
 	near := suggest(name, append(sortedKeys(otherServices), messageService))
 	if near != "" || adobe {
 		l.rep.add(at, Problem{Setting: "class", Severity: Error, Message: "no such service class", Found: s.class, Expected: messageService, Suggestion: near})
-		return false
+		return near == "" || near == messageService
 	}
 	l.rep.add(at, Problem{Setting: "class", Severity: Warning, Message: "a service of one's own has no meaning outside Java; its destinations are not served", Found: s.class})
 	return false
