@@ -16,7 +16,10 @@ func logListener(log func(category string) zerolog.Logger) flexsession.Listener 
 		case message.CodeClientDisconnect, message.CodeConnectionClosed, message.CodeClientDetached: // everyday
 			e = log.Debug()
 		}
-		return e.Int("code", int(c.Code)).Str("cause", c.Code.Info().Name).Str("detail", c.Detail).Str("incident", c.Incident)
+		if c.Detail != "" {
+			e = e.Str("detail", c.Detail)
+		}
+		return e.Int("code", int(c.Code)).Str("cause", c.Code.Info().Name).Str("incident", c.Incident)
 	}
 	return flexsession.Listener{
 		SessionCreated: func(s flexsession.Session) {

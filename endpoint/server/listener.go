@@ -8,11 +8,13 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/pires/go-proxyproto"
+	"github.com/rs/zerolog"
 
 	"sluice/channel/message"
 	"sluice/endpoint"
@@ -27,6 +29,7 @@ type listener struct {
 	tls     *tls.Config
 	net     net.Listener
 	open_   atomic.Int64
+	fresh   freshConns
 }
 
 func (s *Server) newListener(l Listener) (*listener, error) {
@@ -51,7 +54,8 @@ func (s *Server) newListener(l Listener) (*listener, error) {
 		WriteTimeout:      l.ReadHeaderTimeout + l.RequestBodyTimeout + answerTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          log.New(&errorLog, "", 0),
+		ErrorLog:          log.New(debugWriter{errorLog}, "", 0),
+		ConnState:         bound.fresh.note,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if counted(c).surplus {
 				ctx = context.WithValue(ctx, surplusKey{}, true)
@@ -60,6 +64,41 @@ func (s *Server) newListener(l Listener) (*listener, error) {
 		},
 	}
 	return bound, nil
+}
+
+// debugWriter logs what net/http has to say of its peers: of interest to who looks for it, and anybody on the network can cause any amount of it.
+type debugWriter struct{ log zerolog.Logger }
+
+func (w debugWriter) Write(b []byte) (int, error) {
+	w.log.Debug().Msg(strings.TrimSpace(string(b)))
+	return len(b), nil
+}
+
+// freshConns are the connections over which no request has begun. Browsers open them in advance; http.Server.Shutdown gives each of them 5 s.
+type freshConns struct {
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+}
+
+func (f *freshConns) note(c net.Conn, state http.ConnState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if state != http.StateNew {
+		delete(f.conns, c)
+		return
+	}
+	if f.conns == nil {
+		f.conns = make(map[net.Conn]struct{})
+	}
+	f.conns[c] = struct{}{}
+}
+
+func (f *freshConns) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for c := range f.conns {
+		go c.Close() // TLS says goodbye, which may take a while
+	}
 }
 
 // open opens the address.
@@ -110,6 +149,7 @@ func (l *listener) stopAccepting() {
 
 // shutdown waits for the requests under way, and cuts them off when ctx ends.
 func (l *listener) shutdown(ctx context.Context) error {
+	l.fresh.close()
 	err := l.http.Shutdown(ctx)
 	if err != nil {
 		l.http.Close()

@@ -123,3 +123,19 @@ func TestShutdownWithFrozenPeers(t *testing.T) {
 		})
 	}
 }
+
+// A connection that a browser has opened in advance, and over which nothing was asked, does not hold up a shutdown.
+func TestShutdownWithAFreshConnection(t *testing.T) {
+	endpointtest.Run(t, nil, func(t *testing.T, r *endpointtest.Rig) {
+		conn, err := r.Net.Dial(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		synctest.Wait()
+		began := time.Now()
+		if err := r.Server.Shutdown(context.Background()); err != nil || time.Since(began) > time.Second {
+			t.Errorf("it took %v: %v", time.Since(began), err)
+		}
+	})
+}
