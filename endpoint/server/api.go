@@ -177,21 +177,31 @@ type published struct {
 	Duplicate bool   `json:"duplicate,omitempty"` // the same messageId was published before; nothing was sent now
 }
 
-// once publishes o to the subtopics, unless the service gave an id that was published on the destination before.
+// once publishes o to the subtopics, unless the service gave an id that was published on the destination before. While another publish of that id is under way it waits to
+// see how that one goes, for as long as a request may take; then it is refused, and may be tried again.
 func (a *api) once(o *outgoing, subtopics []string) (any, *message.Error) {
 	m, err := a.message(o, subtopics)
 	if err != nil {
 		return nil, err
 	}
+	if o.MessageID == "" {
+		return published{MessageID: m.ID}, a.core.PublishOne(m)
+	}
 	key := o.Destination + "\x00" + o.MessageID
-	if o.MessageID != "" && !a.s.recent.add(key) {
-		return published{MessageID: m.ID, Duplicate: true}, nil
+	for until := time.Now().Add(a.core.Limits.RequestTimeout); ; {
+		id, mine := a.s.recent.begin(key)
+		if mine {
+			err := a.core.PublishOne(m)
+			a.s.recent.end(key, id, err != nil)
+			return published{MessageID: m.ID}, err
+		}
+		switch ended := id.wait(time.Until(until)); {
+		case !ended:
+			return nil, message.Errorf(message.CodeOverloaded, "This messageId is being published.")
+		case !id.failed:
+			return published{MessageID: m.ID, Duplicate: true}, nil
+		}
 	}
-	if err := a.core.PublishOne(m); err != nil {
-		a.s.recent.remove(key) // it may be tried again
-		return nil, err
-	}
-	return published{MessageID: m.ID}, nil
 }
 
 type publishRequest struct {

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sluice/channel"
@@ -209,6 +211,71 @@ func TestAPIForgetsTheIDOfAFailure(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A repeat that came while the first was under way was told that it is a duplicate, also when the first then failed and nothing was published at all.
+func TestAPIRepeatsThatOverlap(t *testing.T) {
+	const body = `{"destination":"chat","messageId":"a","body":"once"}`
+	for _, first := range []string{"fails", "succeeds", "hangs"} {
+		t.Run(first, func(t *testing.T) {
+			var engine *slowFirst
+			set := func(o *server.Options) {
+				withAPI(o)
+				engine = &slowFirst{Engine: memengine.New(memengine.Options{}), goOn: make(chan bool)}
+				o.Engine = engine
+			}
+			endpointtest.Run(t, set, func(t *testing.T, r *endpointtest.Rig) {
+				c := r.Connect(channel.WebSocket)
+				c.Subscribe("chat", "")
+				var both sync.WaitGroup
+				defer both.Wait()
+				both.Go(func() {
+					if status, answer := ask(t, r, "POST", "/publish", body); (status == 200) != (first != "fails") || answer["duplicate"] == true {
+						t.Errorf("the first: %d %v", status, answer)
+					}
+				})
+				synctest.Wait()
+				began, done := time.Now(), make(chan struct{})
+				both.Go(func() {
+					defer close(done)
+					switch status, answer := ask(t, r, "POST", "/publish", body); first {
+					case "hangs":
+						if took := time.Since(began); status != 503 || took != 30*time.Second {
+							t.Errorf("the second: %d %v after %v, want it refused after 30 s", status, answer, took)
+						}
+					default:
+						if status != 200 || (answer["duplicate"] == true) != (first == "succeeds") {
+							t.Errorf("the second: %d %v", status, answer)
+						}
+					}
+				})
+				synctest.Wait()
+				if first == "hangs" {
+					<-done
+				}
+				engine.goOn <- first == "fails"
+				c.WantMessages("once")
+				c.Nothing(time.Second)
+			})
+		})
+	}
+}
+
+// slowFirst is an engine whose first publish waits, and then fails or not.
+type slowFirst struct {
+	channel.Engine
+	once sync.Once
+	goOn chan bool // true: fail
+}
+
+func (e *slowFirst) Publish(batch []*message.Message, done func(int, channel.Position, error)) {
+	fail := false
+	e.once.Do(func() { fail = <-e.goOn })
+	if fail {
+		done(0, "", &message.Error{Code: message.CodeOverloaded})
+		return
+	}
+	e.Engine.Publish(batch, done)
 }
 
 // failing is an engine that can be told to refuse.
