@@ -66,7 +66,9 @@ func GoneLine(ended *flexsession.Cause) []byte {
 	if ended == nil {
 		return message.AppendGone(nil, message.Gone{Reason: message.GoneUnknown, Code: message.CodeUnknownClient})
 	}
-	return message.AppendGone(nil, message.Gone{Reason: message.GoneExpired, Code: ended.Code, Message: ended.Message()})
+	return message.AppendGone(nil, message.Gone{
+		Reason: message.GoneExpired, Code: ended.Code, Message: ended.Message(), RetryAfter: ended.RetryAfter, Incident: ended.Incident,
+	})
 }
 
 // Bearer takes id and secret from the Authorization header (RFC 6750). ok is false where there is none.

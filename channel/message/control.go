@@ -55,6 +55,9 @@ type Gone struct {
 	Code    Code   // zero: none
 	Message string // for people; empty: the sentence of Code
 	URL     string // other-node: where to go
+
+	RetryAfter time.Duration // expired: when to come back, if the code says so; zero: as the code says
+	Incident   string        // expired: also in the server's log
 }
 
 // AppendGone appends a control line.
@@ -62,6 +65,10 @@ func AppendGone(b []byte, g Gone) []byte {
 	b = append(b, `{"type":"control","operation":"gone"`...)
 	b = appendText(b, "reason", g.Reason)
 	b = appendExplanation(b, g.Code, g.Message)
+	if g.Reason == GoneExpired && g.Code != 0 {
+		b = appendReconnect(b, g.Code, g.RetryAfter)
+		b = appendText(b, "incident", g.Incident)
+	}
 	b = appendText(b, "url", g.URL)
 	return appendEnd(b)
 }
@@ -136,10 +143,7 @@ func AppendDisconnect(b []byte, d Disconnect) []byte {
 		sentence += " " + d.Detail
 	}
 	b = appendExplanation(b, d.Code, sentence)
-	b = appendText(b, "reconnect", info.Reconnect)
-	if info.Reconnect == "after" {
-		b = appendRetry(b, retryMillis(d.RetryAfter, d.Code))
-	}
+	b = appendReconnect(b, d.Code, d.RetryAfter)
 	b = appendText(b, "setting", e.setting())
 	b = appendValue(b, "value", d.Value)
 	b = appendText(b, "incident", d.Incident)
@@ -180,4 +184,14 @@ func AppendSubscriptionInvalidate(b []byte, s SubscriptionInvalidate) []byte {
 	b = appendText(b, "clientId", s.ClientID)
 	b = appendExplanation(b, s.Code, "")
 	return appendEnd(b)
+}
+
+// appendReconnect tells whether and when to come back.
+func appendReconnect(b []byte, c Code, after time.Duration) []byte {
+	reconnect := c.Info().Reconnect
+	b = appendText(b, "reconnect", reconnect)
+	if reconnect == "after" {
+		b = appendRetry(b, retryMillis(after, c))
+	}
+	return b
 }

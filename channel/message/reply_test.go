@@ -50,7 +50,7 @@ func TestServerLines(t *testing.T) {
 			`{"type":"control","operation":"attached","attach":1,"have":0,"window":{"messages":0,"bytes":0},"cookie":true}`},
 		{AppendDisplaced(nil, Displaced{Attach: 9}), `{"type":"control","operation":"displaced","attach":9}`},
 		{AppendGone(nil, Gone{Reason: GoneExpired, Code: CodeClientDisconnect}),
-			`{"type":"control","operation":"gone","reason":"expired","code":4000,"name":"client-disconnect","message":"The client disconnected."}`},
+			`{"type":"control","operation":"gone","reason":"expired","code":4000,"name":"client-disconnect","message":"The client disconnected.","reconnect":"no"}`},
 		{AppendGone(nil, Gone{Reason: GoneOtherNode, URL: "https://b.example"}),
 			`{"type":"control","operation":"gone","reason":"other-node","url":"https://b.example"}`},
 		{AppendGone(nil, Gone{Reason: GoneAhead, Message: "Too far."}), `{"type":"control","operation":"gone","reason":"ahead","message":"Too far."}`},

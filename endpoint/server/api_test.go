@@ -411,6 +411,7 @@ func TestAPIDisconnect(t *testing.T) {
 					c.Do("command", `"operation":"login","body":"YWxpY2U6d29uZGVybGFuZA=="`)
 					id := map[string]string{"client": c.ID, "user": "alice"}
 					if by == "session" {
+						synctest.Wait() // the first poll is held
 						id["session"] = want(t, r, "GET", "/clients/"+c.ID, "")["sessions"].([]any)[0].(string)
 					}
 					request := func(reason string) string {

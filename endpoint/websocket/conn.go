@@ -36,15 +36,16 @@ type conn struct {
 
 	mu       sync.Mutex // guards the following
 	client   *flexsession.FlexClient
-	out      *[]byte // replies to be written before anything else
-	control  []byte  // control frames to be written
-	working  bool    // a batch of input is being worked on: its replies wait for its end
-	epoch    uint64  // of the attach whose answer is in out, or was written; 0: not attached
-	writing  bool    // the writer goroutine runs
-	again    bool    // … and is to look once more
-	closing  []byte  // the disconnect line and the close frame are to be the last; not nil once that is so
-	closed   bool    // they were written
-	peerGone bool    // the peer has closed: nothing comes any more
+	out      *[]byte       // replies to be written before anything else
+	control  []byte        // control frames to be written
+	working  bool          // a batch of input is being worked on: its replies wait for its end
+	epoch    uint64        // of the attach whose answer is in out, or was written; 0: not attached
+	writing  bool          // the writer goroutine runs
+	again    bool          // … and is to look once more
+	closing  []byte        // the disconnect line and the close frame are to be the last; not nil once that is so
+	closed   bool          // they were written
+	peerGone bool          // the peer has closed: nothing comes any more
+	room     chan struct{} // closed when the replies are taken, or never will be; nil: the reader does not wait for that
 	cause    flexsession.Cause
 }
 
@@ -214,6 +215,7 @@ func (c *conn) work(data []byte) {
 		c.working = false
 		c.mu.Unlock()
 		c.Wake()
+		c.awaitRoom()
 	}
 }
 

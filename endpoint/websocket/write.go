@@ -46,6 +46,27 @@ func (c *conn) reply(line []byte) {
 	}
 }
 
+// awaitRoom returns when the replies have been taken to be written, if there are many: who sends much and reads it all is no slow consumer, but must not be worked for faster than
+// it reads.
+func (c *conn) awaitRoom() {
+	c.mu.Lock()
+	if c.out == nil || len(*c.out) < maxWrite/2 || c.closing != nil {
+		c.mu.Unlock()
+		return
+	}
+	room := make(chan struct{})
+	c.room = room
+	c.mu.Unlock()
+	<-room
+}
+
+func (c *conn) giveRoom() {
+	if c.room != nil {
+		close(c.room)
+		c.room = nil
+	}
+}
+
 // maxControl bounds the control frames that wait: a peer that pings and does not read.
 const maxControl = 4096
 
@@ -153,6 +174,7 @@ func (c *conn) gather(b []byte) (_ []byte, last, stop bool) {
 	c.again = false
 	control, out, closing := c.control, c.out, c.closing
 	c.control, c.out = nil, nil
+	c.giveRoom()
 	client, epoch := c.client, c.epoch
 	if epoch == 0 || closing != nil {
 		client = nil
@@ -206,6 +228,7 @@ func (c *conn) writeFailed() {
 		c.cause, c.closing = flexsession.Because(message.CodeConnectionLost), []byte{}
 	}
 	c.writing, c.closed = false, true
+	c.giveRoom()
 	c.mu.Unlock()
 	c.net.Close() // the reader finds out, and finishes
 }
