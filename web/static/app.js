@@ -24,6 +24,19 @@ function append(list, item) {
 	if (follow) list.scrollTop = list.scrollHeight;
 }
 
+/** Fills a row of choices. */
+function segments(row, choices, name, checked, onchange) {
+	for (const [value, title] of Object.entries(choices)) {
+		const label = element("label");
+		const input = element("input");
+		Object.assign(input, { type: "radio", name, value, checked: value === checked });
+		input.dataset.testid = `${name.replace(/^(left|right)-/, "")}-${value}`;
+		input.addEventListener("change", () => onchange(value));
+		label.append(input, element("span", "", title));
+		row.append(label);
+	}
+}
+
 /** One bank: a client of its own, and what it sees. */
 class Bank {
 	constructor(side, title) {
@@ -44,18 +57,20 @@ class Bank {
 		this.received = this.sent = 0;
 		this.latencies = [];
 		this.bursts = {}; // the entry of the last burst, by who sent it
-		this.segments(".channel", { auto: "Auto", ...names }, "channel", (value) => this.start(value));
-		this.segments(".room", rooms, "room", (value) => this.enter(value));
+		this.rooms = true; // the destination has subtopics
+		segments(this.find(".channel .segments"), { auto: "Auto", ...names }, `${side}-channel`, "auto", (value) => this.start(value));
+		segments(this.find(".room .segments"), rooms, `${side}-room`, this.room, (value) => this.enter(value));
 		this.find(".say").addEventListener("submit", (event) => {
 			event.preventDefault();
 			const text = input.value.trim();
 			if (text !== "") this.publish({ text });
 			input.value = "";
+			this.enable();
 		});
+		input.addEventListener("input", () => this.enable());
 		this.act("burst", () => this.burst());
 		this.act("disconnect", () => this.set.disconnectAll());
 		this.act("reconnect", () => this.start(this.channel));
-		this.label();
 	}
 
 	find(selector) {
@@ -66,69 +81,63 @@ class Bank {
 		this.find(`[data-act=${name}]`).addEventListener("click", action);
 	}
 
-	/** Fills a row of choices. */
-	segments(selector, choices, kind, onchange) {
-		for (const [value, title] of Object.entries(choices)) {
-			const label = element("label");
-			const input = element("input");
-			Object.assign(input, { type: "radio", name: `${this.side}-${kind}`, value, checked: value === this[kind] });
-			input.dataset.testid = `${kind}-${value}`;
-			input.addEventListener("change", () => onchange(value));
-			label.append(input, element("span", "", title));
-			this.find(`${selector} .segments`).append(label);
-		}
-	}
-
 	// The client.
 
 	/** Begins with a new client over the channel chosen. */
 	start(channel) {
 		const old = this.set;
 		this.channel = channel;
+		if (old && this.live) this.note("", 4000, "The old client left.", "client-disconnect");
 		const channels = channel === "auto" ? "/config.json" : all.filter((entry) => entry.type === channel);
-		const set = (this.set = new ChannelSet({ channels, destination: "chat" }));
+		const set = (this.set = new ChannelSet({ channels, destination }));
 		void old?.disconnectAll();
+		this.live = this.rooms = true;
 		this.status("trying", "Connecting");
+		this.label();
 		this.note("", "try", channel === "auto" ? "The first channel that works." : `${names[channel]} and nothing else.`);
 		set.on("channelConnect", ({ channel: { type }, reconnecting }) => {
 			this.status("up", `Connected over ${names[type]}`);
 			this.note("good", "up", `Connected over ${names[type]}${reconnecting ? " again" : ""}.`, `client …${set.clientId.slice(-6)}`);
 		});
-		set.on("channelFault", ({ channelId, message }) => this.note("wait", "next", `${channelId} did not work: ${message}`));
-		set.on("channelDisconnect", (end) => this.ended(set, end));
+		set.on("channelFault", ({ channelId, message }) => this.note("wait", "next", channelId ? `${channelId} did not work: ${message}` : message));
+		set.on("channelDisconnect", (end) => set === this.set && this.ended(end));
+		if (!destination) return void set.connect().catch(() => {}); // told by the events
 		this.listen();
-		this.producer = new Producer({ channelSet: set, destination: "chat" });
+		this.producer = new Producer({ channelSet: set, destination });
 		this.producer.on("fault", ({ fault }) => this.note("bad", fault.code ?? "fault", fault.faultString, fault.faultCode));
-		this.buttons(true);
 	}
 
 	listen() {
-		const { room } = this;
-		this.consumer = new Consumer({ channelSet: this.set, destination: "chat", subtopic: room });
+		const old = this.consumer?.channelSet === this.set ? this.consumer : undefined;
+		const room = this.rooms ? this.room : destination;
+		this.consumer = new Consumer({ channelSet: this.set, destination, ...(this.rooms && { subtopic: room }) });
 		this.consumer.on("message", ({ message }) => this.take(message));
 		this.consumer.on("propertyChange", ({ property, value }) => {
 			if (property === "subscribed" && value) this.note("good", "sub", `Subscribed to ${room}.`);
 		});
-		this.consumer.on("fault", ({ fault }) => this.note("bad", fault.code ?? "fault", fault.faultString, fault.setting));
+		this.consumer.on("fault", ({ fault }) => {
+			this.note("bad", fault.code ?? "fault", fault.faultString, fault.setting);
+			if (fault.code !== 4509 || !this.rooms) return;
+			this.rooms = false; // a destination without subtopics is one room
+			this.label();
+			this.listen();
+		});
 		void this.consumer.subscribe().catch(() => {}); // told by the events
+		void old?.disconnect(); // after the new one has come, so that the ChannelSet always has a Consumer
 	}
 
-	ended(set, { code, name, message, setting, incident, willReconnect, retryAfterMillis }) {
+	ended({ code, name, message, setting, incident, willReconnect, retryAfterMillis }) {
 		const more = [name, setting, incident && `incident ${incident}`, willReconnect && (retryAfterMillis ? `back in ${retryAfterMillis} ms` : "coming back")];
 		this.note(willReconnect ? "wait" : code === 4000 ? "" : "bad", code, message, more.filter(Boolean).join(" · "));
-		if (set !== this.set) return; // of the client before
+		this.live = willReconnect;
 		this.status(willReconnect ? "trying" : "down", willReconnect ? "Reconnecting" : `Disconnected: ${code} ${name}`);
-		this.buttons(willReconnect);
 	}
 
 	enter(room) {
-		const old = this.consumer;
 		this.room = room;
 		this.label();
 		append(this.find(".messages"), element("li", "note", `You are in: ${rooms[room]}`));
-		if (!this.live) return;
-		this.listen(); // first the new one, so that the ChannelSet always has a Consumer
-		void old.disconnect();
+		if (this.live && destination) this.listen();
 	}
 
 	get speaks() {
@@ -137,7 +146,7 @@ class Bank {
 
 	publish(body) {
 		this.find("[data-testid=sent]").textContent = ++this.sent;
-		return this.producer.send({ ...body, from: this.side, page, at: performance.now() }, { subtopic: this.speaks });
+		return this.producer.send({ ...body, from: this.side, page, at: performance.now() }, this.rooms ? { subtopic: this.speaks } : {});
 	}
 
 	burst() {
@@ -207,19 +216,28 @@ class Bank {
 		this.find(".status").className = `status ${kind}`;
 		this.find(".status .words").textContent = text;
 		this.up = kind === "up";
+		this.enable();
 		gate.classList.toggle("open", banks.length > 0 && banks.every((bank) => bank.up));
 	}
 
-	/** @param live the client is connected, or is trying */
-	buttons(live) {
-		this.live = live;
-		for (const selector of [".say button", ".say input", "[data-act=burst]", "[data-act=disconnect]"]) this.find(selector).disabled = !live;
+	/** Lets be used what is of use now. `live`: the client is connected, or is trying; `up`: it is connected. */
+	enable() {
+		const input = this.find(".say input");
+		const talks = this.up && destination !== undefined;
+		input.disabled = !this.live || destination === undefined;
+		this.find(".say button").disabled = !talks || input.value.trim() === "";
+		this.find("[data-act=burst]").disabled = !talks;
+		this.find("[data-act=disconnect]").disabled = !this.live;
+		this.find(".room").disabled = !this.rooms || destination === undefined;
 	}
 
+	/** Says where goes what is said. */
 	label() {
-		const text = `Say something in the ${rooms[this.speaks].toLowerCase()}`;
-		this.find(".say label").textContent = text;
-		this.find(".say input").placeholder = `To the ${rooms[this.speaks].toLowerCase()}`;
+		const room = rooms[this.speaks].toLowerCase();
+		const where = !destination ? "no destination" : !this.rooms ? destination : this.room === "room.*" ? `the ${room} (you hear all rooms)` : `the ${room}`;
+		this.find(".say label").textContent = `Say something to ${where}`;
+		this.find(".say input").placeholder = destination ? `To ${where}` : "There is no destination";
+		this.enable();
 	}
 }
 
@@ -231,19 +249,43 @@ function drop(from) {
 	gate.append(made);
 }
 
-for (const id of ["listen", "speak"]) {
-	const code = document.getElementById(id);
-	code.textContent = code.textContent.replace(/ \/(?=streaming|longpoll)/, ` ${location.origin}/`);
+/** Shows how a shell takes part. A line may break after each slash of the address and is still copied whole. */
+function shell() {
+	const { hostname, port, protocol } = location;
+	for (const [id, type, command] of [["listen", "streaming", "curl -N "], ["speak", "longpoll", `curl -H 'Content-Type: application/json' -d '{"text":"hello"}' `]]) {
+		const url = all.find((entry) => entry.type === type)?.url.replace("{server.name}", hostname).replace("{server.port}", port || (protocol === "https:" ? 443 : 80));
+		const code = document.getElementById(id);
+		code.parentElement.hidden = !url || !destination;
+		if (url) code.replaceChildren(command, ...`${url}/${destination}/room.lobby`.split(/(?<=\/)(?!\/)/).flatMap((part) => [part, element("wbr")]));
+	}
+	document.querySelector("footer").hidden = [...document.querySelectorAll("footer pre")].every((pre) => pre.hidden);
+}
+
+/** Says that the server has no destination of the name this page wants, and offers those it has. */
+function missing(offered) {
+	const notice = document.getElementById("missing");
+	notice.hidden = false;
+	notice.querySelector(".choice").hidden = offered.length === 0;
+	segments(notice.querySelector(".segments"), Object.fromEntries(offered.map(({ id }) => [id, id])), "destination", undefined, (id) => {
+		destination = id;
+		shell();
+		for (const bank of banks) bank.start(bank.channel);
+	});
 }
 
 const banks = [];
 let all = [];
+let destination = "chat"; // undefined: none that the server has
 for (const [side, title] of [["left", "Left bank"], ["right", "Right bank"]]) banks.push(new Bank(side, title));
 gate.before(banks[0].root);
 gate.after(banks[1].root);
-for (const bank of banks) bank.start("auto");
 try {
-	all = (await (await fetch("/config.json")).json()).channels;
+	const { channels, destinations = [{ id: destination }] } = await (await fetch("/config.json", { signal: AbortSignal.timeout(5000) })).json();
+	all = channels;
+	if (!destinations.some(({ id }) => id === destination)) {
+		destination = undefined;
+		missing(destinations);
+	}
 } catch {
 	// then only "auto" can be chosen, and its journal says what is wrong
 }
@@ -251,3 +293,5 @@ for (const type of Object.keys(names)) {
 	if (all.some((channel) => channel.type === type)) continue;
 	for (const input of document.querySelectorAll(`[data-testid=channel-${type}]`)) input.disabled = true;
 }
+shell();
+for (const bank of banks) bank.start("auto");

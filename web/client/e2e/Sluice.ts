@@ -1,5 +1,5 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,12 +16,17 @@ export class Sluice {
 		private readonly metricsUrl: string,
 	) {}
 
-	/** @param listen where to listen, as host and port. @default a free port of this machine */
-	static async start(listen = "127.0.0.1:0"): Promise<Sluice> {
+	/**
+	 * @param listen where to listen, as host and port. @default a free port of this machine
+	 * @param change makes the configuration from the shipped one. @default the built-in one
+	 */
+	static async start(listen = "127.0.0.1:0", change?: (shipped: string) => string): Promise<Sluice> {
 		const directory = mkdtempSync(join(tmpdir(), "sluice-e2e-"));
 		const binary = process.env["SLUICE"] ?? join(directory, "sluice");
 		if (!process.env["SLUICE"]) execFileSync("go", ["build", "-o", binary, "./cmd/sluice"], { cwd: root });
-		const child = spawn(binary, ["serve", "--listen", listen], { cwd: directory, stdio: ["ignore", "pipe", "pipe"] });
+		const config = join(directory, "services-config.xml");
+		if (change) writeFileSync(config, change(readFileSync(join(root, "services-config.xml"), "utf8")).replace("9080", "0"));
+		const child = spawn(binary, ["serve", "--listen", listen, ...(change ? ["--config", config] : [])], { cwd: directory, stdio: ["ignore", "pipe", "pipe"] });
 		let heard = "";
 		child.stderr.on("data", (chunk) => (heard = (heard + String(chunk)).slice(-8000)));
 		const [url, metrics] = await new Promise<[string, string]>((resolve, reject) => {

@@ -92,6 +92,64 @@ describe("the page", () => {
 		expect(complaints).toEqual([]);
 	});
 
+	it("tells a change of channel in the order it happens, and once", async () => {
+		await page.goto(server.url);
+		for (const type of ["streaming", "longpoll", "websocket"] as const) {
+			await choose("left", type);
+			const marks = await bank("left").getByTestId("log").locator(".mark2").allTextContents();
+			expect(marks.slice(-4)).toEqual(["4000", "try", "up", "sub"]);
+		}
+		await bank("left").getByTestId("disconnect").click(); // what the old clients had to say would be there by now
+		await bank("left").getByTestId("log").getByText("The client disconnected.").waitFor();
+		expect(await bank("left").getByTestId("log").getByText("The old client left.").count()).toBe(3);
+		expect(complaints).toEqual([]);
+	});
+
+	it("says something only when there is something, and somebody to hear it", async () => {
+		await page.goto(server.url);
+		await connected("left", "websocket");
+		const [input, say, burst] = (["say-input", "say", "burst"] as const).map((id) => bank("left").getByTestId(id)) as [Locator, Locator, Locator];
+		expect([await say.isEnabled(), await burst.isEnabled()]).toEqual([false, true]);
+		await input.fill("  ");
+		expect(await say.isEnabled()).toBe(false);
+		await input.fill("words");
+		expect(await say.isEnabled()).toBe(true);
+		expect(await input.getAttribute("placeholder")).toBe("To the lobby");
+		await bank("left").getByTestId("room-room.*").check({ force: true });
+		expect(await input.getAttribute("placeholder")).toBe("To the lobby (you hear all rooms)");
+		await bank("left").getByTestId("disconnect").click();
+		await bank("left").getByTestId("status").getByText("Disconnected").waitFor();
+		expect([await say.isEnabled(), await burst.isEnabled(), await input.isEnabled()]).toEqual([false, false, false]);
+		expect(complaints).toEqual([]);
+	});
+
+	it("says that there is no chat, and talks in what there is", async () => {
+		const other = await Sluice.start(undefined, (shipped) => shipped.replace('<destination id="chat">', '<destination id="orders">').replace(/(id="news">\s*)<properties>.*<\/properties>/, "$1"));
+		try {
+			await page.goto(other.url);
+			await connected("left", "websocket");
+			await page.getByTestId("missing").getByText("This server has no destination chat").waitFor();
+			for (const id of ["say", "burst", "say-input"]) expect(await bank("left").getByTestId(id).isEnabled()).toBe(false);
+			expect(await page.getByTestId("curl").isVisible()).toBe(false);
+			await page.getByTestId("destination-orders").check({ force: true });
+			await bank("left").getByTestId("log").getByText("Subscribed to room.lobby.").waitFor();
+			await bank("right").getByTestId("log").getByText("Subscribed to room.lobby.").waitFor();
+			await say("left", "an order");
+			await seen("right", "an order");
+			expect(await page.getByTestId("curl").textContent()).toBe(`curl -N ${other.url}streaming/orders/room.lobby`);
+			await page.getByTestId("destination-news").check({ force: true }); // it has no subtopics, so no rooms
+			await bank("left").getByTestId("log").getByText("Subscribed to news.").waitFor();
+			await bank("right").getByTestId("log").getByText("Subscribed to news.").waitFor();
+			expect(await bank("left").getByTestId("room-room.tea").isEnabled()).toBe(false);
+			await say("left", "a piece of news");
+			await seen("right", "a piece of news");
+			expect(complaints).toEqual([]);
+		} finally {
+			await page.goto("about:blank");
+			await other.stop();
+		}
+	}, 60_000);
+
 	it("separates rooms, and hears all of them in one", async () => {
 		await page.goto(server.url);
 		await connected("right", "websocket");
@@ -127,11 +185,27 @@ describe("the page", () => {
 		expect(complaints).toEqual([]);
 	});
 
-	it("fits a narrow screen", async () => {
-		await page.setViewportSize({ width: 320, height: 640 });
+	it.each([320, 360])("fits a screen of %d pixels, with its times and whole words", async (width) => {
+		await page.setViewportSize({ width, height: 640 });
 		await page.goto(server.url);
 		await connected("right", "websocket");
-		expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
+		expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
+		expect(await bank("right").getByTestId("log").locator("time").first().isVisible()).toBe(true);
+		const cut = await page.evaluate(() =>
+			[...document.querySelectorAll("pre")].flatMap((pre) => {
+				const words = [...pre.querySelector("code")!.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE);
+				const range = document.createRange();
+				return words.flatMap((node) =>
+					[...(node.textContent ?? "").matchAll(/\S+/g)].filter((word) => {
+						range.setStart(node, word.index);
+						range.setEnd(node, word.index + word[0].length);
+						const { left, right } = pre.getBoundingClientRect();
+						return range.getClientRects().length > 1 || range.getBoundingClientRect().left < left || range.getBoundingClientRect().right > right + 1;
+					}),
+				);
+			}).map(String),
+		);
+		expect(cut).toEqual([]);
 		expect(complaints).toEqual([]);
 	});
 
