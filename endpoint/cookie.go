@@ -39,10 +39,16 @@ func (k *Core) CookieRecord(r *http.Request) *flexsession.Record {
 }
 
 // setCookie stores which record the cookie names, under a new token, and puts it on w. The old token is no longer good: a cookie that somebody planted before the login is
-// worth nothing after it.
+// worth nothing after it. A page that only "*" lets in gets none.
 func (k *Core) setCookie(w http.ResponseWriter, r *http.Request, record *flexsession.Record) error {
 	record.Cookie.Lock()
 	defer record.Cookie.Unlock()
+	if sender(r) == stranger {
+		if old, _ := record.SetToken(""); old != "" {
+			k.Forget(old)
+		}
+		return nil
+	}
 	ctx, err := k.Cookies.Load(r.Context(), "")
 	if err != nil {
 		return err
@@ -74,7 +80,7 @@ func (k *Core) Forget(token string) {
 	}
 }
 
-// cookie is as strict as it can be: Lax for the same site; for a page of an allowed foreign origin it must be None, and then Secure and
+// cookie is as strict as it can be: Lax for the same site; for a page of an origin that allowed-origins names it must be None, and then Secure and
 // partitioned by the top-level site (CHIPS).
 func (k *Core) cookie(r *http.Request, token string) *http.Cookie {
 	_, tls := k.Proxies.Client(r)
@@ -86,7 +92,7 @@ func (k *Core) cookie(r *http.Request, token string) *http.Cookie {
 		Secure:   k.Limits.CookieSecure == "true" || k.Limits.CookieSecure != "false" && tls,
 		SameSite: http.SameSiteLaxMode,
 	}
-	if origin := r.Header.Get("Origin"); origin != "" && !sameHost(origin, r.Host) && tls {
+	if sender(r) == listed && tls {
 		c.SameSite, c.Secure, c.Partitioned = http.SameSiteNoneMode, true, true
 	}
 	return c

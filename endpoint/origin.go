@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"net/url"
@@ -13,22 +14,48 @@ import (
 	"sluice/channel/message"
 )
 
-// originAllowed says whether the page that sends r, if it is a page, may use the channel: it comes from the same host, or from an origin that
-// the channel allows (RFC 6454; allowed-origins). Requests without an Origin do not come from a foreign page's script.
-func originAllowed(r *http.Request, def *channel.ChannelDefinition) bool {
+// page is how the page that sends a request stands with a channel (RFC 6454; allowed-origins).
+type page int
+
+const (
+	own      page = iota // the server's own, or none: a program
+	listed               // of an origin that allowed-origins names
+	stranger             // any other; "*" lets it in, but not as the user of a cookie
+)
+
+// pageOf tells by Origin, and by Sec-Fetch-Site where the browser sends that. A page of the same host is a stranger if it came without TLS and r has it: whoever is on the
+// line may have written it. For WebSockets Origin alone counts: it is always there, and browsers do not agree on the site of a ws: address.
+func (k *Core) pageOf(r *http.Request, def *channel.ChannelDefinition) page {
 	origin := r.Header.Get("Origin")
-	return origin == "" || sameHost(origin, r.Host) || foreignAllowed(origin, def)
+	if slices.ContainsFunc(def.AllowedOrigins, func(allowed string) bool { return allowed != "*" && strings.EqualFold(allowed, origin) }) {
+		return listed
+	}
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "same-origin", "none":
+	default:
+		if r.Header.Get("Upgrade") == "" {
+			return stranger
+		}
+	}
+	if origin == "" || k.sameOrigin(origin, r) {
+		return own
+	}
+	return stranger
 }
 
-func sameHost(origin, host string) bool {
+func (k *Core) sameOrigin(origin string, r *http.Request) bool {
+	_, tls := k.Proxies.Client(r)
 	u, err := url.Parse(origin)
-	return err == nil && strings.EqualFold(u.Host, host)
+	return err == nil && strings.EqualFold(u.Host, r.Host) && (!tls || u.Scheme == "https")
 }
 
-func foreignAllowed(origin string, def *channel.ChannelDefinition) bool {
-	return slices.ContainsFunc(def.AllowedOrigins, func(allowed string) bool {
-		return allowed == "*" || strings.EqualFold(allowed, origin)
-	})
+// pageKey is the key of a request's page in its context.
+type pageKey struct{}
+
+// sender is the page that Guard found r to be of.
+func sender(r *http.Request) page {
+	p, _ := r.Context().Value(pageKey{}).(page)
+	return p
 }
 
 // Headers are those that every HTTP answer of the channel has (http-response-headers). What else has a header of that name gives way.
@@ -43,25 +70,18 @@ func Headers(def *channel.ChannelDefinition) http.Header {
 	return all
 }
 
-// Guard wraps the handlers of an HTTP endpoint: its headers, TLS where it wants that, CORS for the origins it allows, a refusal for others, and for anything but GET net/http's protection against requests
-// that a foreign page makes with the user's cookies (Sec-Fetch-Site, Origin).
+// Guard wraps the handlers of an HTTP endpoint: its headers, TLS where it wants that, CORS for the origins it allows, a refusal for others, and for anything but GET net/http's
+// protection against requests that a foreign page makes with the user's cookies (Sec-Fetch-Site, Origin). The cookies of a page that only "*" lets in are dropped.
 func (k *Core) Guard(def *channel.ChannelDefinition) func(http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	for _, origin := range def.AllowedOrigins {
 		if origin != "*" {
-			if err := protection.AddTrustedOrigin(origin); err != nil {
+			if err := protection.AddTrustedOrigin(strings.ToLower(origin)); err != nil { // as browsers write it
 				k.Logger.Warn().Str("channel", def.ID).Str("origin", origin).Err(err).Msg("this origin cannot be allowed")
 			}
 		}
 	}
 	anyone := slices.Contains(def.AllowedOrigins, "*")
-	allow := cors.Handler(cors.Options{
-		AllowOriginFunc:  func(_ *http.Request, origin string) bool { return foreignAllowed(origin, def) },
-		AllowedMethods:   []string{http.MethodGet, http.MethodPost},
-		AllowedHeaders:   []string{"Authorization", "Content-Type"},
-		AllowCredentials: !anyone,
-		MaxAge:           600,
-	})
 	headers := Headers(def)
 	return func(next http.Handler) http.Handler {
 		checked := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -73,15 +93,41 @@ func (k *Core) Guard(def *channel.ChannelDefinition) func(http.Handler) http.Han
 				k.Refuse(w, r, &message.Error{Code: message.CodeInsecure})
 				return
 			}
-			if !originAllowed(r, def) || !anyone && protection.Check(r) != nil && !sameHost(r.Header.Get("Origin"), r.Host) {
+			from := k.pageOf(r, def)
+			if !anyone && (from == stranger && r.Header.Get("Origin") != "" || protection.Check(r) != nil) {
 				k.Refuse(w, r, message.Errorf(message.CodeForeignOrigin, "%s", bounded(r.Header.Get("Origin"), 200)))
 				return
 			}
-			next.ServeHTTP(w, r)
+			if from == stranger {
+				r.Header.Del("Cookie")
+			}
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), pageKey{}, from)))
 		})
 		if len(def.AllowedOrigins) == 0 {
 			return checked
 		}
-		return allow(checked)
+		withCookies, without := allow(true)(checked), allow(false)(checked)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case k.pageOf(r, def) == listed:
+				withCookies.ServeHTTP(w, r)
+			case anyone:
+				without.ServeHTTP(w, r)
+			default:
+				w.Header().Add("Vary", "Origin")
+				checked.ServeHTTP(w, r)
+			}
+		})
 	}
+}
+
+// allow answers with the headers of CORS, and preflights, for an origin that was found to be allowed.
+func allow(cookies bool) func(http.Handler) http.Handler {
+	return cors.Handler(cors.Options{
+		AllowOriginFunc:  func(*http.Request, string) bool { return true },
+		AllowedMethods:   []string{http.MethodGet, http.MethodPost},
+		AllowedHeaders:   []string{"Authorization", "Content-Type"},
+		AllowCredentials: cookies,
+		MaxAge:           600,
+	})
 }

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"strings"
@@ -72,25 +73,34 @@ func TestSeconds(t *testing.T) {
 	}
 }
 
-func TestOrigins(t *testing.T) {
-	def := &channel.ChannelDefinition{AllowedOrigins: []string{"https://App.example.com"}}
-	any := &channel.ChannelDefinition{AllowedOrigins: []string{"*"}}
+func TestPages(t *testing.T) {
+	def := &channel.ChannelDefinition{AllowedOrigins: []string{"https://App.example.com", "*"}}
 	for _, c := range []struct {
-		origin   string
-		def      *channel.ChannelDefinition
-		expected bool
+		origin, site string
+		want         page
 	}{
-		{"", def, true}, {"http://host.test", def, true}, {"https://HOST.test", def, true}, {"https://app.example.com", def, true},
-		{"http://app.example.com", def, false}, {"https://app.example.com.evil.test", def, false}, {"https://host.test:8443", def, false}, {"null", def, false},
-		{"host.test", def, false}, {"http://host.test@evil.test", def, false}, {"http://evil.test/host.test", def, false}, {strings.Repeat(":", 100), def, false},
-		{"https://evil.test", any, true}, {"null", any, true},
+		{"", "", own}, {"http://host.test", "", own}, {"https://HOST.test", "", own}, {"http://host.test", "same-origin", own}, {"", "none", own},
+		{"https://app.example.com", "", listed}, {"https://app.example.com", "cross-site", listed},
+		{"http://app.example.com", "", stranger}, {"https://app.example.com.evil.test", "", stranger}, {"https://host.test:8443", "", stranger}, {"null", "", stranger},
+		{"host.test", "", stranger}, {"http://host.test@evil.test", "", stranger}, {"http://evil.test/host.test", "", stranger}, {strings.Repeat(":", 100), "", stranger},
+		{"*", "", stranger},
+		{"", "cross-site", stranger}, {"", "same-site", stranger}, {"http://host.test", "cross-site", stranger}, {"https://evil.test", "none", stranger},
 	} {
 		r := &http.Request{Host: "host.test", Header: http.Header{}}
 		if c.origin != "" {
 			r.Header.Set("Origin", c.origin)
 		}
-		if got := originAllowed(r, c.def); got != c.expected {
-			t.Errorf("%q: %v, want %v", c.origin, got, c.expected)
+		r.Header.Set("Sec-Fetch-Site", c.site)
+		if got := new(Core).pageOf(r, def); got != c.want {
+			t.Errorf("%q %q: %v, want %v", c.origin, c.site, got, c.want)
 		}
+		r.Header.Set("Upgrade", "websocket")
+		if got := new(Core).pageOf(r, def); c.origin == "http://host.test" && got != own {
+			t.Errorf("a WebSocket of %q %q: %v", c.origin, c.site, got)
+		}
+	}
+	r := &http.Request{Host: "host.test", Header: http.Header{"Origin": {"http://host.test"}}, TLS: new(tls.ConnectionState)}
+	if got := new(Core).pageOf(r, def); got != stranger {
+		t.Errorf("a page without TLS: %v", got)
 	}
 }

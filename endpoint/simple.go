@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"encoding/json"
+	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -87,11 +88,15 @@ func (k *Core) asksForPassword(r *http.Request, def *channel.ChannelDefinition) 
 	return slices.ContainsFunc(constraints, func(id string) bool { return k.Basic[id] })
 }
 
-// publish sends the body of r as a message. No client is made for it.
+// publish sends the body of r as a message. No client is made for it. It may be that of a cookie's user, so it wants application/json of an empty body too: a foreign page can send
+// other media types, and none, without a preflight (CORS-safelisted, Fetch Standard section 2.2.2).
 func (k *Core) publish(w http.ResponseWriter, r *http.Request, def *channel.ChannelDefinition) ([]byte, *message.Error) {
 	peer := k.PeerOf(r)
 	if !k.Gate.NewSession(peer.RemoteAddr) {
 		return nil, &message.Error{Code: message.CodeLimitNewSessions, Value: k.Gate.MaxSessions}
+	}
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media != "application/json" {
+		return nil, message.Errorf(message.CodeBadContentType, "found %q", bounded(media, 100))
 	}
 	d, subtopic, err := Target(k, r)
 	if err != nil {

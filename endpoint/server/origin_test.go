@@ -1,9 +1,11 @@
 package server_test
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
+	"sluice/channel"
 	"sluice/channel/message"
 	"sluice/endpoint/endpointtest"
 	"sluice/endpoint/server"
@@ -63,7 +65,7 @@ func TestForeignOrigin(t *testing.T) {
 func TestOwnOrigin(t *testing.T) {
 	endpointtest.Run(t, nil, func(t *testing.T, r *endpointtest.Rig) {
 		for _, headers := range [][]string{
-			nil, {"Origin", "http://sluice.test"}, {"Origin", "https://SLUICE.test"}, {"Sec-Fetch-Site", "same-origin", "Origin", "http://sluice.test"}, {"Sec-Fetch-Site", "none"},
+			nil, {"Origin", "http://sluice.test"}, {"Origin", "https://sluice.test"}, {"Sec-Fetch-Site", "same-origin", "Origin", "http://sluice.test"}, {"Sec-Fetch-Site", "none"},
 		} {
 			if status, lines, _ := r.Post("/longpoll", connectLine, headers...); status != 200 || lines[0].Text("type") != "acknowledge" {
 				t.Errorf("%q: %d %v", headers, status, lines)
@@ -106,13 +108,90 @@ func TestAllowedOrigin(t *testing.T) {
 	})
 }
 
-// With "*" any page may use a channel, but none with the user's cookies.
+// With "*" any page may use a channel, but none with the user's cookies: they came along by themselves, and let it act as the user.
 func TestAnyOrigin(t *testing.T) {
-	endpointtest.Run(t, allow("*"), func(t *testing.T, r *endpointtest.Rig) {
-		status, lines, h := r.Post("/longpoll", connectLine, "Origin", foreign, "Sec-Fetch-Site", "cross-site")
-		if status != 200 || lines[0].Text("type") != "acknowledge" || h.Get("Access-Control-Allow-Origin") == "" || h.Get("Access-Control-Allow-Credentials") != "" {
-			t.Errorf("%d %v %v", status, lines, h)
+	both := users(t)
+	set := func(o *server.Options) { both(o); allow("*", "https://listed.example.com")(o) }
+	endpointtest.Run(t, set, func(t *testing.T, r *endpointtest.Rig) {
+		tab := r.Connect(channel.LongPoll)
+		_, _, h := r.Post("/longpoll", login("ann", "secret", 1), tab.Auth()...)
+		cookie := []string{"Cookie", "SluiceSessionId=" + setCookies(h)[0].Value}
+		for _, c := range []struct {
+			name    string
+			headers []string
+			ann     bool
+		}{
+			{"a program", nil, true},
+			{"the own page", []string{"Origin", "http://sluice.test", "Sec-Fetch-Site", "same-origin"}, true},
+			{"a listed page", []string{"Origin", "https://listed.example.com", "Sec-Fetch-Site", "cross-site"}, true},
+			{"any page", []string{"Origin", foreign, "Sec-Fetch-Site", "cross-site"}, false},
+			{"any page of an old browser", []string{"Origin", foreign}, false},
+			{"a picture of any page", []string{"Sec-Fetch-Site", "cross-site"}, false},
+			{"a hidden page", []string{"Origin", "null"}, false},
+		} {
+			headers := append(c.headers, cookie...)
+			status, lines, h := r.Post("/streaming", connectLine, headers...)
+			if status != 200 || lines[0].Text("type") != "acknowledge" || (lines[0]["body"].(map[string]any)["user"] == "ann") != c.ann || h.Get("Set-Cookie") != "" {
+				t.Errorf("%s connects: %d %v %v", c.name, status, lines, h)
+			}
+			if (c.name == "a listed page") != (h.Get("Access-Control-Allow-Credentials") == "true") || c.name == "any page" && h.Get("Access-Control-Allow-Origin") == "" {
+				t.Errorf("%s may do with the answer: %v", c.name, h)
+			}
+			if status, lines, _ := r.Post("/longpoll/members", "1", headers...); (status == 200) != c.ann {
+				t.Errorf("%s publishes: %d %v", c.name, status, lines)
+			}
+			resp := r.Do("GET", "/streaming/listen", "", headers...)
+			if resp.Body.Close(); (resp.StatusCode == 200) != c.ann {
+				t.Errorf("%s reads: %d", c.name, resp.StatusCode)
+			}
+			if c.name == "a picture of any page" {
+				continue // has no WebSocket
+			}
+			if reply := r.Connect(channel.WebSocket, headers...).Publish("members", "", "x"); (reply.Text("type") == "acknowledge") != c.ann {
+				t.Errorf("%s over a WebSocket: %v", c.name, reply)
+			}
 		}
-		r.Connect("websocket", "Origin", foreign)
+		// it gets no cookie of its own either, and logs in all the same
+		page := r.Connect(channel.LongPoll, "Origin", foreign, "X-Forwarded-Proto", "https")
+		_, lines, h := r.Post("/longpoll", login("bob", "secret", 1), append(page.Auth(), "Origin", foreign)...)
+		if page.Cookie != "" || h.Get("Set-Cookie") != "" || lines[0].Text("type") != "acknowledge" {
+			t.Errorf("any page has the cookies %q, %v: %v", page.Cookie, h, lines)
+		}
+		// a login there makes the cookie of before worth nothing, though it sets no other
+		tab = r.Connect(channel.LongPoll)
+		_, lines, h = r.Post("/longpoll", login("ann", "secret", 1), append(tab.Auth(), "Origin", foreign)...)
+		if lines[0].Text("type") != "acknowledge" || h.Get("Set-Cookie") != "" {
+			t.Errorf("%v %v", lines, h)
+		}
+		_, lines, _ = r.Post("/longpoll", connectLine, "Cookie", tab.Cookie)
+		if lines[0]["body"].(map[string]any)["user"] != nil {
+			t.Errorf("the cookie of before is that of ann: %v", lines)
+		}
+	})
+}
+
+// A page that came without TLS may have been written by whoever is on the line: the same host makes it none of ours.
+func TestOriginWithoutTLS(t *testing.T) {
+	proxied := func(o *server.Options) {
+		o.Listeners[0].TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}
+	}
+	endpointtest.Run(t, proxied, func(t *testing.T, r *endpointtest.Rig) {
+		for _, c := range []struct {
+			headers []string
+			status  int
+		}{
+			{[]string{"Origin", "https://sluice.test", "X-Forwarded-Proto", "https"}, 200},
+			{[]string{"Origin", "http://sluice.test", "X-Forwarded-Proto", "https"}, 403},
+			{[]string{"Origin", "http://sluice.test", "Sec-Fetch-Site", "cross-site"}, 403}, // the proxy did not say
+			{[]string{"Origin", "http://sluice.test"}, 200},
+		} {
+			if status, lines, _ := r.Post("/longpoll", connectLine, c.headers...); status != c.status {
+				t.Errorf("%q: %d %v", c.headers, status, lines)
+			}
+		}
+		status, lines, _ := r.Fetch("GET", "/streaming/chat", "", "Origin", "http://sluice.test", "X-Forwarded-Proto", "https")
+		if status != 403 || lines[0].Code() != message.CodeForeignOrigin {
+			t.Errorf("GET: %d %v", status, lines)
+		}
 	})
 }

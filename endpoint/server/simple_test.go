@@ -60,6 +60,9 @@ func TestBadPlainPublish(t *testing.T) {
 			{"/longpoll/chat/a", `"` + strings.Repeat("x", 64<<10) + `"`, nil, message.CodeMessageTooBig},
 			{"/longpoll/chat/a", `"` + strings.Repeat("x", 256<<10) + `"`, nil, message.CodeMessageTooBig},
 			{"/longpoll/chat/a", "1", []string{"Content-Type", "text/plain"}, message.CodeBadContentType},
+			{"/longpoll/chat/a", "", nil, message.CodeBadContentType}, // what a form of a foreign page can send
+			{"/longpoll/chat/a", "", []string{"Content-Type", "application/x-www-form-urlencoded"}, message.CodeBadContentType},
+			{"/longpoll/chat/a", "1", []string{"Content-Type", "application/x-ndjson"}, message.CodeBadContentType},
 			{"/longpoll/chat/*", "1", nil, message.CodeWildcardPublish},
 			{"/longpoll/chat/a..b", "1", nil, message.CodeBadSubtopic},
 			{"/longpoll/chat/" + strings.Repeat("x", 1025), "1", nil, message.CodeBadSubtopic},
@@ -83,7 +86,7 @@ func TestPlainPublishOfNothing(t *testing.T) {
 	endpointtest.Run(t, nil, func(t *testing.T, r *endpointtest.Rig) {
 		c := r.Connect(channel.WebSocket)
 		c.Subscribe("chat", "")
-		if status, lines, _ := r.Post("/longpoll/chat", ""); status != 200 {
+		if status, lines, _ := r.Post("/longpoll/chat", "", "Content-Type", "application/json"); status != 200 {
 			t.Fatalf("%d %v", status, lines)
 		}
 		if line := c.Next(); line.Text("type") != "async" || line["body"] != nil {
