@@ -24,6 +24,7 @@ func serverOptions(cfg *config.Config) (server.Options, error) {
 			MaxOpenRequests:      cfg.FlexClient.MaxOpenRequests,
 			MaxClients:           cfg.FlexClient.MaxClients,
 			MaxClientsPerSession: cfg.FlexClient.MaxClientsPerSession,
+			MaxSessions:          cfg.FlexClient.MaxSessions,
 			RememberEnds:         cfg.FlexClient.MaxRememberedEnds,
 		},
 		Engine:           memengine.New(memengine.Options{MaxPending: cfg.FlexClient.MaxPendingMessages}),

@@ -72,6 +72,8 @@ func limitProbes() []probe {
 			want: seen("256: ok, ok, ok", "2: ok, ok, too-many-requests max-open-requests=2")},
 		{setting: fc + "max-clients", add: page{"flex-client": "<max-clients>2</max-clients>"},
 			see: connects(3), want: seen("ok, ok, ok", "ok, ok, limit-clients max-clients=2")},
+		{setting: fc + "max-sessions", add: page{"flex-client": "<max-sessions>2</max-sessions>"},
+			see: connects(3), want: seen("ok, ok, ok", "ok, ok, limit-sessions max-sessions=2")},
 		{setting: fc + "max-clients-per-session", add: page{"flex-client": "<max-clients-per-session>2</max-clients-per-session>"},
 			see: func(w *world) string {
 				_, auth := w.welcome("/longpoll")

@@ -78,6 +78,7 @@ type FlexClient struct {
 	HeartbeatInterval      time.Duration // heartbeat-interval-millis: already copied to every channel that has none of its own
 	MaxClients             int           // max-clients
 	MaxClientsPerSession   int           // max-clients-per-session
+	MaxSessions            int           // max-sessions: over HTTP
 	MaxPendingMessages     int           // max-pending-messages
 	MaxRememberedEnds      int           // max-remembered-ends
 	MaxTickets             int           // max-tickets

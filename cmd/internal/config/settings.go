@@ -105,6 +105,8 @@ func flexClientSettings() []Setting {
 			set: fc(func(f *flexClientDraft, v Value) { f.MaxOpenRequests = v.Int })},
 		Setting{Name: "max-clients", Kind: Int, Min: 1, Default: "200000", From: sluice, Doc: "Clients of the whole server.",
 			set: fc(func(f *flexClientDraft, v Value) { f.MaxClients = v.Int })},
+		Setting{Name: "max-sessions", Kind: Int, Min: 1, Default: "200000", From: sluice, Doc: "FlexSessions over HTTP of the whole server: one for each cookie, and for each client that sends none back.",
+			set: fc(func(f *flexClientDraft, v Value) { f.MaxSessions = v.Int })},
 		Setting{Name: "max-pending-messages", Kind: Int, Min: 1, Default: "65536", From: sluice, Doc: "Published messages that are not yet in the outboxes of their receivers; past it publishers wait.",
 			set: fc(func(f *flexClientDraft, v Value) { f.MaxPendingMessages = v.Int })},
 		Setting{Name: "max-remembered-ends", Kind: Int, Min: 1, Default: "10000", From: sluice, Doc: "Ended clients that are still told why they have ended when they come late; the oldest are forgotten first.",
