@@ -73,6 +73,9 @@ func TestChannelsOfTheServer(t *testing.T) {
 		{Options{Channels: []Channel{{Kind: LongPoll}}}, "[{longpoll http://HOST/x/poll}]"},
 		{Options{Channels: []Channel{{Streaming, "https://other/s"}, {Kind: WebSocket}}}, "[{streaming https://other/s} {websocket ws://HOST/x/socket}]"},
 		{Options{URL: "ws://" + host + "/y"}, "[{websocket ws://HOST/y}]"},
+		{Options{URL: f.URL + "/y", Channels: []Channel{{Kind: LongPoll}}}, "[{longpoll http://HOST/y}]"},
+		{Options{URL: f.URL + "/y", Channels: []Channel{{Kind: LongPoll}, {Kind: Streaming}}}, "[{longpoll http://HOST/y/longpoll} {streaming http://HOST/y/streaming}]"},
+		{Options{URL: f.URL + "/y/", Channels: []Channel{{Kind: LongPoll}}}, "[{longpoll http://HOST/y/longpoll}]"},
 		{Options{URL: f.URL + "/below"}, "[{websocket ws://HOST/below/websocket} {streaming http://HOST/below/streaming} {longpoll http://HOST/below/longpoll}]"},
 	} {
 		if c.opts.URL == "" {

@@ -36,8 +36,10 @@ type Channel struct {
 // Options configures a ChannelSet. URL, or a URL in every channel, is needed; all else may stay zero.
 type Options struct {
 	// URL is the server: "https://push.example.com". Channels without a URL of their own are found by URL/config.json, which is read when the set
-	// begins to connect, and anew after every channel has failed. A ws or wss URL with a path is a WebSocket channel itself, the only one unless
-	// Channels says otherwise.
+	// begins to connect, and anew after every channel has failed.
+	//
+	// A URL whose path does not end in a slash may be a channel's own: "wss://push.example.com/websocket", or any with the one kind it is of in
+	// Channels. So end it with a slash if the server stands below a path and Channels names one kind.
 	URL string
 	// Channels are tried in this order each time a connection is made. None means those of the server's config.json in its order (docs/protocol.md
 	// section 9) or, where it has none, WebSocket, Streaming and LongPoll.
@@ -106,7 +108,10 @@ func (o Options) withDefaults() (Options, error) {
 		if err != nil {
 			return o, err
 		}
-		if at, _ := url.Parse(o.URL); len(list) == 0 && strings.HasPrefix(at.Scheme, "ws") && strings.Trim(root.Path, "/") != "" {
+		switch isChannel := !strings.HasSuffix(root.Path, "/"); {
+		case isChannel && len(list) == 1:
+			list = []Channel{{Kind: list[0].Kind, URL: o.URL}}
+		case isChannel && len(list) == 0 && strings.HasPrefix(strings.ToLower(o.URL), "ws"):
 			list = []Channel{{Kind: WebSocket, URL: o.URL}}
 		}
 	}
