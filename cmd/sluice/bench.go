@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"time"
 
@@ -13,29 +14,62 @@ import (
 )
 
 type benchCommand struct {
-	URL         string        `placeholder:"URL" help:"The server to measure. Without it one is started in a process of its own, with limits that are not in the way."`
-	PID         int           `name:"pid" placeholder:"PID" help:"The process of that server, if it runs on this machine: its memory and CPU are then measured."`
-	Destination string        `placeholder:"NAME" default:"bench" help:"The destination; it must allow subtopics."`
+	URL         string        `placeholder:"URL" help:"The server to measure, or one channel of it. Without it one is started in a process of its own, with limits that are not in the way."`
+	PID         *int          `name:"pid" placeholder:"PID" help:"With --url: the process of that server, if it runs on this machine: its memory and CPU are then measured."`
+	CA          string        `name:"ca" placeholder:"FILE" help:"With --url: the certificates (PEM) to trust in place of the system's, for https and wss."`
+	Destination string        `default:"bench" help:"The destination; it must allow subtopics. The server that is started has only \"bench\"."`
 	Channel     string        `short:"k" enum:"websocket,streaming,longpoll" default:"websocket" help:"websocket, streaming or longpoll."`
 	Consumers   int           `short:"c" default:"1000" help:"How many subscribe."`
 	Publishers  int           `short:"p" default:"1" help:"How many publish."`
 	Subtopics   int           `default:"1" help:"The subtopics over which both are spread."`
 	Size        int           `default:"128" help:"Bytes of a message's body."`
-	Rate        float64       `placeholder:"N" help:"Messages per second, all publishers together. Without it: as fast as the deliveries allow."`
+	Rate        *float64      `placeholder:"N" help:"Messages per second, all publishers together. Without it: as fast as the deliveries allow."`
 	Inflight    int           `name:"inflight" default:"32" help:"Without --rate: messages that may be under way."`
 	Duration    time.Duration `short:"d" default:"10s" help:"How long to publish, or to churn."`
-	Messages    int           `short:"n" placeholder:"N" help:"Publish so many messages instead, however long it takes."`
+	Messages    *int          `short:"n" placeholder:"N" help:"Publish so many messages instead, however long it takes."`
 	Idle        bool          `help:"Only connect and subscribe, and measure memory."`
 	Churn       bool          `help:"Let clients come and go all the time, and compare memory before and after."`
 	JSON        bool          `name:"json" help:"Print one JSON object."`
 }
 
+// Validate is for the parser of the command line.
+func (c *benchCommand) Validate() error {
+	problems := []error{
+		atLeast("--consumers", c.Consumers, 1), atLeast("--publishers", c.Publishers, 1), atLeast("--subtopics", c.Subtopics, 1),
+		atLeast("--size", c.Size, bench.MinSize), atLeast("--inflight", c.Inflight, 1), atLeast("--duration", c.Duration, 1), checkFile(c.CA),
+	}
+	if c.Messages != nil {
+		problems = append(problems, atLeast("--messages", *c.Messages, 1))
+	}
+	if c.Rate != nil {
+		problems = append(problems, atLeast("--rate", *c.Rate, math.SmallestNonzeroFloat64))
+	}
+	switch {
+	case c.URL != "":
+		problems = append(problems, checkURL(c.URL))
+	case c.PID != nil:
+		problems = append(problems, errors.New("--pid needs --url: the server that is started is measured without it"))
+	case c.CA != "":
+		problems = append(problems, errors.New("--ca needs --url"))
+	}
+	if c.PID != nil {
+		problems = append(problems, atLeast("--pid", *c.PID, 1))
+	}
+	if c.Idle && c.Churn {
+		problems = append(problems, errors.New("--idle and --churn exclude each other"))
+	}
+	return errors.Join(problems...)
+}
+
 // Run measures and prints the report. It fails unless everything arrived once and in order.
 func (c *benchCommand) Run(ctx context.Context, io std) (err error) {
 	opts := bench.Options{
-		URL: c.URL, PID: c.PID, Destination: c.Destination, Channel: client.Kind(c.Channel),
+		URL: c.URL, Destination: c.Destination, Channel: client.Kind(c.Channel),
 		Consumers: c.Consumers, Publishers: c.Publishers, Subtopics: c.Subtopics, Size: c.Size,
-		Rate: c.Rate, InFlight: c.Inflight, Messages: c.Messages, Duration: c.Duration, Idle: c.Idle, Churn: c.Churn,
+		Rate: or0(c.Rate), InFlight: c.Inflight, Messages: or0(c.Messages), Duration: c.Duration, Idle: c.Idle, Churn: c.Churn, PID: or0(c.PID),
+	}
+	if opts.TLS, err = trusting(c.CA); err != nil {
+		return err
 	}
 	if terminal(io.err) {
 		opts.Progress = io.err
@@ -61,6 +95,14 @@ func (c *benchCommand) Run(ctx context.Context, io std) (err error) {
 		err = errSilent
 	}
 	return err
+}
+
+// or0 is the value of a flag that may be absent.
+func or0[T int | float64](p *T) T {
+	if p == nil {
+		return 0
+	}
+	return *p
 }
 
 // startServer runs this program once more, as a server.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
@@ -30,11 +32,15 @@ type commands struct {
 	Publish   publishCommand   `cmd:"" help:"Publish messages to a destination."`
 	Subscribe subscribeCommand `cmd:"" help:"Print the messages of a destination, one JSON line each."`
 	Bench     benchCommand     `cmd:"" help:"Put a server under load and measure it, and check that nothing is lost, doubled or out of order."`
+	Password  passwordCommand  `cmd:"" help:"Read a password and print a line for the password-file of services-config.xml."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
 // errSilent makes run exit with 1 without another word: what is wrong has been printed.
 var errSilent = errors.New("told already")
+
+// missingValue is how the parser says that nothing stands behind a flag.
+var missingValue = regexp.MustCompile(`(--[a-z-]+): expected .* value but got "EOL".*`)
 
 // run parses the arguments, runs the command and returns the exit code.
 func run(ctx context.Context, args []string, io std) int {
@@ -58,7 +64,12 @@ func run(ctx context.Context, args []string, io std) int {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintf(io.err, "sluice: %v\n\"sluice --help\" tells how it is used.\n", err)
+		command := "sluice"
+		if wrong := new(kong.ParseError); errors.As(err, &wrong) && wrong.Context != nil && wrong.Context.Command() != "" {
+			command += " " + strings.Fields(wrong.Context.Command())[0]
+		}
+		text := missingValue.ReplaceAllString(strings.ReplaceAll(err.Error(), "\n", "; "), "$1: expected a value")
+		fmt.Fprintf(io.err, "sluice: %s\n\"%s --help\" tells how it is used.\n", text, command)
 		return 2
 	}
 	switch err := parsed.Run(); {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,8 +40,18 @@ func call(t *testing.T, stdin string, args ...string) (code int, out, errors str
 	return code, stdout.String(), stderr.String()
 }
 
-// serve runs a server with those arguments and returns its page, and what ends it and returns its exit code.
+// serve is launch for a server with the usual channels.
 func serve(t *testing.T, args ...string) (page string, stop func() int) {
+	t.Helper()
+	page, endpoints, stop := launch(t, args...)
+	if !strings.Contains(endpoints, "websocket ws://"+strings.TrimPrefix(page, "http://")+"websocket") {
+		t.Errorf("the second line is %q", endpoints)
+	}
+	return page, stop
+}
+
+// launch runs a server with those arguments. It returns its page, the line about its endpoints, and what ends it and returns its exit code.
+func launch(t *testing.T, args ...string) (page, endpoints string, stop func() int) {
 	t.Helper()
 	r, w := io.Pipe()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -56,9 +65,10 @@ func serve(t *testing.T, args ...string) (page string, stop func() int) {
 		t.Fatalf("the server said nothing and ended with %d", <-code)
 	}
 	page = strings.TrimPrefix(lines.Text(), "Sluice is ready: ")
-	if !lines.Scan() || !strings.Contains(lines.Text(), "websocket ws://"+strings.TrimPrefix(page, "http://")+"websocket") {
-		t.Errorf("the second line is %q", lines.Text())
+	if !lines.Scan() {
+		t.Errorf("the server printed %q and no more", page)
 	}
+	endpoints = lines.Text()
 	go io.Copy(io.Discard, r)
 	var once sync.Once
 	ended := -1
@@ -70,69 +80,7 @@ func serve(t *testing.T, args ...string) (page string, stop func() int) {
 		return ended
 	}
 	t.Cleanup(func() { stop() })
-	return page, stop
-}
-
-func TestCommandLine(t *testing.T) {
-	missing := filepath.Join(t.TempDir(), "no.xml")
-	for _, c := range []struct {
-		args string
-		code int
-		want string
-	}{
-		{"--help", 0, "Usage: sluice"},
-		{"publish --help", 0, "JSON, or else a text"},
-		{"version", 0, "sluice "},
-		{"publish", 2, "expected"},
-		{"publish http://localhost", 2, "expected"},
-		{"subscribe http://localhost news --channel pigeon", 2, "--channel must be one of"},
-		{"serve --config " + missing, 2, "no.xml"},
-		{"check", 2, "expected"},
-		{"bench --consumers many", 2, "--consumers"},
-		{"--nonsense", 2, "unknown flag"},
-		{"serve --listen nonsense", 1, "--listen"},
-		{"publish ftp://localhost news x", 1, "not an http"},
-		{"publish http://localhost news x --count 0", 1, "--count"},
-		{"publish http://127.0.0.1:1 news x", 1, "refused"},
-		{"subscribe http://localhost news --user ann", 1, "SLUICE_PASSWORD"},
-		{"bench --url http://127.0.0.1:1 --consumers 1 --size 3", 1, "size"},
-	} {
-		code, out, errors := call(t, "", strings.Fields(c.args)...)
-		if code != c.code || !strings.Contains(out+errors, c.want) {
-			t.Errorf("sluice %s: exit %d, want %d and %q\n%s%s", c.args, code, c.code, c.want, out, errors)
-		}
-		if c.code != 0 && (out != "" || !strings.HasPrefix(errors, "sluice: ")) {
-			t.Errorf("sluice %s: it wrote %q and %q", c.args, out, errors)
-		}
-	}
-}
-
-func TestCheck(t *testing.T) {
-	dir := t.TempDir()
-	good, bad := filepath.Join(dir, "good.xml"), filepath.Join(dir, "bad.xml")
-	if err := os.WriteFile(good, config.Default(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	wrong := strings.Replace(string(config.Default()), "<port>8080</port>", "<port>many</port>", 1)
-	if err := os.WriteFile(bad, []byte(wrong), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if code, out, errors := call(t, "", "check", good); code != 0 || !strings.Contains(out, "honoured") || errors != "" {
-		t.Errorf("the shipped file: exit %d\n%s%s", code, out, errors)
-	}
-	if code, out, _ := call(t, "", "check", bad); code != 1 || !strings.Contains(out, "many") {
-		t.Errorf("a wrong file: exit %d\n%s", code, out)
-	}
-	if code, _, errors := call(t, "", "serve", "--config", bad); code != 1 || !strings.Contains(errors, "sluice check") {
-		t.Errorf("serving a wrong file: exit %d\n%s", code, errors)
-	}
-	secured := strings.Replace(string(config.Default()), "<servers>", "<security><password-file>nobody</password-file></security><servers>", 1)
-	if err := os.WriteFile(bad, []byte(secured), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if code, out, errors := call(t, "", "check", bad); code != 1 || !strings.Contains(out+errors, "password-file") {
-		t.Errorf("a password file that is not there: exit %d\n%s%s", code, out, errors)
-	}
+	return page, endpoints, stop
 }
 
 // What is published on one command line is printed on another, on every channel.

@@ -10,14 +10,19 @@ import (
 
 type publishCommand struct {
 	peer
-	Body  string `arg:"" optional:"" default:"-" help:"The message: JSON, or else a text. - reads messages from standard input, one per line."`
-	Count int    `short:"n" default:"1" help:"Publish it so many times."`
+	Body  *string `arg:"" optional:"" help:"The message: JSON, or else a text. Without it, or with -, each line of standard input is sent as a message."`
+	Count int     `short:"n" default:"1" help:"Publish it so many times."`
+}
+
+// Validate is for the parser of the command line.
+func (c *publishCommand) Validate() error {
+	return errors.Join(c.peer.Validate(), atLeast("--count", c.Count, 1))
 }
 
 // Run publishes and returns when the server has taken everything, or at the first refusal.
 func (c *publishCommand) Run(ctx context.Context, io std) (err error) {
-	if c.Count < 1 {
-		return errors.New("--count must be at least 1")
+	if c.Body == nil && terminal(io.in) {
+		return errors.New("there is no message: give one behind the destination, or - to type messages, one per line")
 	}
 	set, err := c.connect(ctx, io, 1)
 	if err != nil {
@@ -35,10 +40,10 @@ func (c *publishCommand) Run(ctx context.Context, io std) (err error) {
 		}
 		return nil
 	}
-	if c.Body == "-" {
+	if c.Body == nil || *c.Body == "-" {
 		err = readLines(io.in, publish)
 	} else {
-		err = publish(c.Body)
+		err = publish(*c.Body)
 	}
 	return errors.Join(err, out.wait())
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,9 +16,27 @@ import (
 )
 
 type serveCommand struct {
-	Config   string `short:"c" placeholder:"FILE" type:"existingfile" help:"services-config.xml. Without one, the built-in configuration is served: it takes connections of this machine only."`
-	Listen   string `short:"l" placeholder:"ADDR" help:"Replaces the address of the first public server: \":8080\" is every interface, port 0 any free one."`
+	Config   string `short:"c" placeholder:"FILE" help:"services-config.xml. Without one, the built-in configuration is served: anybody may connect, but from this machine only, unless --listen says otherwise."`
+	Listen   string `short:"l" placeholder:"ADDR" help:"Replaces the address of the first public server. \":8080\" is every interface, so that other machines can connect; port 0 is any free one."`
 	Internal string `placeholder:"ADDR" help:"Replaces the address of the internal server (health, metrics)."`
+}
+
+// Validate is for the parser of the command line.
+func (c *serveCommand) Validate() error {
+	return errors.Join(checkFile(c.Config), checkAddress("--listen", c.Listen), checkAddress("--internal", c.Internal))
+}
+
+// checkAddress says what is wrong with an address to listen on.
+func checkAddress(flag, addr string) error {
+	if addr == "" {
+		return nil
+	}
+	if _, port, err := net.SplitHostPort(addr); err == nil {
+		if _, err := strconv.ParseUint(port, 10, 16); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: %q: expected HOST:PORT or :PORT", flag, addr)
 }
 
 // Run serves until ctx ends, and then ends the server in order.
@@ -30,6 +50,9 @@ func (c *serveCommand) Run(ctx context.Context, io std) error {
 
 // serveConfig serves what cfg says until ctx ends, and then ends the server in order. adjust may change the listeners before they are opened.
 func serveConfig(ctx context.Context, io std, cfg *config.Config, adjust func([]server.Listener) error) error {
+	if len(cfg.Channels) == 0 {
+		return errNothing
+	}
 	log := newLogs(cfg.Logging, io.err)
 	opts, err := serverOptions(cfg)
 	if err != nil {
@@ -62,6 +85,9 @@ func serveConfig(ctx context.Context, io std, cfg *config.Config, adjust func([]
 // load reads the configuration. What is worth knowing of a file goes to standard error, one line each.
 func (c *serveCommand) load(io std) (*config.Config, error) {
 	if c.Config == "" {
+		if who := reach(c.Listen); who != "" {
+			fmt.Fprintf(io.err, "sluice: warning: the built-in configuration asks nobody to log in, and --listen %s opens it to %s\n", c.Listen, who)
+		}
 		cfg, _, err := config.Parse("the built-in services-config.xml", config.Default(), config.Options{})
 		return cfg, err
 	}
@@ -77,6 +103,18 @@ func (c *serveCommand) load(io std) (*config.Config, error) {
 	return cfg, nil
 }
 
+// reach says who else can reach an address to listen on; empty: only this machine.
+func reach(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
+	switch ip := net.ParseIP(host); {
+	case err != nil, host == "localhost", ip != nil && ip.IsLoopback():
+		return ""
+	case host == "", ip != nil && ip.IsUnspecified():
+		return "every interface"
+	}
+	return "other machines"
+}
+
 // replaceAddresses puts the addresses of the command line in place of the configured ones.
 func (c *serveCommand) replaceAddresses(listeners []server.Listener) error {
 	internal := c.Internal
@@ -89,9 +127,6 @@ func (c *serveCommand) replaceAddresses(listeners []server.Listener) error {
 	}{{"--listen", c.Listen, server.Public}, {"--internal", internal, server.Internal}} {
 		if replace.addr == "" {
 			continue
-		}
-		if _, _, err := net.SplitHostPort(replace.addr); err != nil {
-			return fmt.Errorf("%s: %w", replace.flag, err)
 		}
 		i := slices.IndexFunc(listeners, func(l server.Listener) bool { return l.Role == replace.role })
 		if i < 0 {

@@ -16,6 +16,11 @@ type subscribeCommand struct {
 	Count int `short:"n" placeholder:"N" help:"End after so many messages. Without it, end when told to."`
 }
 
+// Validate is for the parser of the command line.
+func (c *subscribeCommand) Validate() error {
+	return errors.Join(c.peer.Validate(), atLeast("--count", c.Count, 0))
+}
+
 // printed is a message as a line of output.
 type printed struct {
 	Destination string                     `json:"destination"`

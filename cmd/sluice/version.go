@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"runtime/debug"
+	"strings"
 )
 
 type versionCommand struct{}
@@ -19,6 +20,12 @@ func version() string {
 	if !ok {
 		return "unknown"
 	}
+	return describe(info)
+}
+
+// describe names the version, the commit where the version does not hold it already, and the Go of a build. A build with -buildvcs=false, as
+// "go run" is one, knows no commit.
+func describe(info *debug.BuildInfo) string {
 	text, commit, dirty := info.Main.Version, "", ""
 	if text == "" {
 		text = "(devel)"
@@ -26,13 +33,13 @@ func version() string {
 	for _, s := range info.Settings {
 		switch {
 		case s.Key == "vcs.revision":
-			commit = s.Value
+			commit = s.Value[:min(len(s.Value), 12)]
 		case s.Key == "vcs.modified" && s.Value == "true":
 			dirty = ", modified"
 		}
 	}
-	if len(commit) > 12 {
-		text += " commit " + commit[:12] + dirty
+	if commit != "" && !strings.Contains(text, commit) { // a version made up by the go command ends with it
+		text += " commit " + commit + dirty
 	}
 	return text + " " + info.GoVersion
 }

@@ -180,7 +180,7 @@ func TestLedger(t *testing.T) {
 
 func TestStamp(t *testing.T) {
 	want := stamp{12, 3456, 1700000000123456789}
-	for _, size := range []int{minSize, 500} {
+	for _, size := range []int{MinSize, 500} {
 		body := want.body(size)
 		if len(body) != size || !json.Valid(body) {
 			t.Errorf("body of %d bytes: %s", size, body)

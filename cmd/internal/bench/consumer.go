@@ -110,11 +110,12 @@ func (c *consumer) line(line []byte, now time.Time) error {
 // uncounted takes the lines that are about the connection.
 func (c *consumer) uncounted(line []byte) error {
 	var l struct {
-		Type, Operation, Name, Message, FaultString string
-		Code                                        int
-		Have, Count                                 uint64
-		Window                                      window
-		Headers                                     struct {
+		Type, Operation, Name, Message, FaultString, CorrelationID string
+
+		Code        int
+		Have, Count uint64
+		Window      window
+		Headers     struct {
 			DSId, DSSecret string
 			DSPollWait     int64
 		}
@@ -125,7 +126,11 @@ func (c *consumer) uncounted(line []byte) error {
 	}
 	switch {
 	case l.Type == "error":
-		return fmt.Errorf("the server refused: %s (%d %s)", l.FaultString, l.Code, l.Name)
+		what := "to connect"
+		if l.CorrelationID == "s" {
+			what = fmt.Sprintf("to subscribe to %q", c.load.opts.Destination)
+		}
+		return fmt.Errorf("the server refused %s: %s (%d %s)", what, l.FaultString, l.Code, l.Name)
 	case l.Type == "acknowledge":
 		if l.Headers.DSId != "" {
 			c.id, c.secret = l.Headers.DSId, l.Headers.DSSecret

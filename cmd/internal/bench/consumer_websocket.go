@@ -26,7 +26,7 @@ type socket struct {
 }
 
 func (c *consumer) webSocket(ctx context.Context) error {
-	conn, err := dialWebSocket(ctx, c.load.url)
+	conn, err := dialWebSocket(ctx, c.load.url, c.load.opts.TLS)
 	if err != nil {
 		return err
 	}
@@ -192,8 +192,8 @@ func frame(opcode byte, payload []byte) []byte {
 }
 
 // dialWebSocket connects and shakes hands (RFC 6455 section 4.1).
-func dialWebSocket(ctx context.Context, at *url.URL) (net.Conn, error) {
-	conn, err := dial(ctx, at)
+func dialWebSocket(ctx context.Context, at *url.URL, config *tls.Config) (net.Conn, error) {
+	conn, err := dial(ctx, at, config)
 	if err != nil {
 		return nil, err
 	}
@@ -219,7 +219,7 @@ func dialWebSocket(ctx context.Context, at *url.URL) (net.Conn, error) {
 	return conn, nil
 }
 
-func dial(ctx context.Context, at *url.URL) (net.Conn, error) {
+func dial(ctx context.Context, at *url.URL, config *tls.Config) (net.Conn, error) {
 	host, secure := at.Host, at.Scheme == "https" || at.Scheme == "wss"
 	if at.Port() == "" {
 		port := "80"
@@ -229,7 +229,7 @@ func dial(ctx context.Context, at *url.URL) (net.Conn, error) {
 		host = net.JoinHostPort(at.Hostname(), port)
 	}
 	if secure {
-		return (&tls.Dialer{}).DialContext(ctx, "tcp", host)
+		return (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", host)
 	}
 	return (&net.Dialer{}).DialContext(ctx, "tcp", host)
 }

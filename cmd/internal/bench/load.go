@@ -16,7 +16,8 @@ import (
 // load is one run.
 type load struct {
 	opts    Options
-	url     *url.URL // the endpoint
+	channel client.Channel
+	url     *url.URL // of the channel
 	http    *http.Client
 	latency histogram
 	gate    *gate
@@ -43,10 +44,10 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 		return nil, fmt.Errorf("raise the limit of open files: %w", err)
 	}
 	l := &load{opts: opts, gate: newGate(), hearts: make(map[int]func()), report: newReport(opts)}
-	if err := l.locate(); err != nil {
+	if err := l.locate(ctx); err != nil {
 		return nil, err
 	}
-	l.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * opts.Consumers, IdleConnTimeout: time.Minute}}
+	l.http = &http.Client{Transport: &http.Transport{TLSClientConfig: opts.TLS.Clone(), MaxIdleConnsPerHost: 2 * opts.Consumers, IdleConnTimeout: time.Minute}}
 	defer l.http.CloseIdleConnections()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -58,20 +59,15 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 	return l.report, err
 }
 
-// locate finds the endpoint.
-func (l *load) locate() error {
-	u, err := url.Parse(l.opts.URL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("bench: %q is not an http or https URL", l.opts.URL)
+// locate finds the endpoint: the first channel of that kind.
+func (l *load) locate(ctx context.Context) error {
+	list, err := client.Locate(ctx, client.Options{URL: l.opts.URL, Channels: []client.Channel{{Kind: l.opts.Channel}}, TLS: l.opts.TLS})
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
 	}
-	if u.Path == "" {
-		u.Path = "/" // JoinPath would make a relative path
-	}
-	l.url = u.JoinPath(string(l.opts.Channel))
-	if l.opts.Channel != client.WebSocket && l.opts.Channel != client.Streaming && l.opts.Channel != client.LongPoll {
-		return fmt.Errorf("bench: unknown channel %q: it is websocket, streaming or longpoll", l.opts.Channel)
-	}
-	return nil
+	l.channel = list[0]
+	l.url, err = url.Parse(l.channel.URL)
+	return err
 }
 
 func (l *load) run(ctx context.Context) error {

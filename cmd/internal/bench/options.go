@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -14,10 +15,11 @@ const Destination = "bench"
 
 // Options says what load to make. URL is needed; Run fills in the defaults that are named.
 type Options struct {
-	URL         string      // the server
+	URL         string      // the server, or the one channel to measure: client.Options.URL
 	PID         int         // its process, for memory and CPU; 0: they are not measured
 	Destination string      // empty: Destination
 	Channel     client.Kind // what consumers and publishers use; empty: WebSocket
+	TLS         *tls.Config // for https and wss; nil: the defaults of crypto/tls
 
 	Consumers  int // 0: 100
 	Publishers int // 0: 1
@@ -64,8 +66,8 @@ func (o *Options) defaults() error {
 	switch {
 	case o.Consumers < 0 || o.Publishers < 0 || o.Subtopics < 0 || o.InFlight < 0 || o.Messages < 0 || o.Connecting < 0 || o.Rate < 0:
 		return errors.New("bench: a number is negative")
-	case o.Size < minSize || o.Size > 1<<20:
-		return fmt.Errorf("bench: the size is %d bytes; it must be from %d to %d", o.Size, minSize, 1<<20)
+	case o.Size < MinSize || o.Size > 1<<20:
+		return fmt.Errorf("bench: the size is %d bytes; it must be from %d to %d", o.Size, MinSize, 1<<20)
 	case o.Publishers > 1000:
 		return errors.New("bench: more than 1000 publishers")
 	case o.Idle && o.Churn:

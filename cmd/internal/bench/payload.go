@@ -9,7 +9,7 @@ import (
 // A body is the text "B|publisher|number|nanoseconds|xxxx…", padded to the size asked for.
 const (
 	bodyStart = `"body":"B|`
-	minSize   = 64
+	MinSize   = 64
 )
 
 // stamp is what a message says about itself.

@@ -62,7 +62,7 @@ func (l *load) publishAll(ctx context.Context) error {
 
 func (l *load) connectPublishers(ctx context.Context) (list []*publisher, err error) {
 	for i := range l.opts.Publishers {
-		set, err := client.New(client.Options{URL: l.opts.URL, Channels: []client.Channel{{Kind: l.opts.Channel}}, MaxAttempts: 3})
+		set, err := client.New(client.Options{Channels: []client.Channel{l.channel}, TLS: l.opts.TLS, MaxAttempts: 3})
 		if err != nil {
 			return list, err
 		}

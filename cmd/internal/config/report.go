@@ -56,7 +56,7 @@ func (r *Report) Refuse(file, setting string, err error) {
 		r.Honoured = slices.Delete(r.Honoured, i, i+1)
 	}
 	for text := range strings.Lines(err.Error()) {
-		p.Message = strings.TrimSpace(text)
+		p.Message = strings.TrimPrefix(strings.TrimSpace(text), setting+": ")
 		r.file(p)
 	}
 }

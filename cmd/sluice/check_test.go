@@ -1,0 +1,118 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/cmd/internal/config"
+)
+
+// certify writes a certificate for 127.0.0.1 and its key.
+func certify(t *testing.T, dir, name string) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	about := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, about, about, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, kind string, bytes []byte) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	return write(name+".crt", "CERTIFICATE", der), write(name+".key", "PRIVATE KEY", secret)
+}
+
+// replaced is the shipped configuration with one part replaced, in a file.
+func replaced(t *testing.T, dir, old, with string) string {
+	t.Helper()
+	text := string(config.Default())
+	if !strings.Contains(text, old) {
+		t.Fatalf("the shipped configuration has no %s", old)
+	}
+	file := filepath.Join(dir, "services-config.xml")
+	if err := os.WriteFile(file, []byte(strings.Replace(text, old, with, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// What serve refuses, check finds wrong, and counts.
+func TestCheckAndServeAgree(t *testing.T) {
+	dir := t.TempDir()
+	certificate, _ := certify(t, dir, "one")
+	_, key := certify(t, dir, "other")
+	passwords := filepath.Join(dir, "passwords")
+	if err := os.WriteFile(passwords, []byte("ann:secret\n# fine\nbob\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const port = "<port>8080</port>"
+	empty := filepath.Join(dir, "empty.xml")
+	if err := os.WriteFile(empty, []byte("<services-config/>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		file  func() string
+		wrong []string
+		count string
+	}{
+		"a bad number": {func() string { return replaced(t, dir, port, "<port>many</port>") }, []string{"many"}, " 1 errors"},
+		"a foreign key": {func() string {
+			return replaced(t, dir, port, port+"<certificate-file>"+certificate+"</certificate-file><private-key-file>"+key+"</private-key-file>")
+		}, []string{`listener "public": certificate: tls: private key does not match public key`}, " 1 errors"},
+		"bad passwords": {func() string {
+			return replaced(t, dir, "<servers>", "<security><password-file>passwords</password-file></security><servers>")
+		}, []string{"/password-file: " + passwords + ":1: user \"ann\"", "/password-file: " + passwords + ":3: "}, " 2 errors"},
+		"no passwords": {func() string {
+			return replaced(t, dir, "<servers>", "<security><password-file>nobody</password-file></security><servers>")
+		}, []string{"cannot read the file"}, " 1 errors"},
+		"nothing": {func() string { return empty }, []string{"nothing to serve"}, " 1 errors"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := c.file()
+			code, out, errors := call(t, "", "check", file)
+			if code != 1 || errors != "" || !strings.HasPrefix(out, "wrong\n") || !strings.Contains(out, c.count+"; wrong: "+file) {
+				t.Errorf("check: exit %d\n%s%s", code, out, errors)
+			}
+			wrong, _, _ := strings.Cut(out, "\nhonoured\n")
+			for _, want := range c.wrong {
+				if !strings.Contains(wrong, want) {
+					t.Errorf("check: no %q in\n%s", want, wrong)
+				}
+				if strings.Contains(out, "secret") {
+					t.Errorf("check tells a secret:\n%s", out)
+				}
+			}
+			if code, _, errors := call(t, "", "serve", "--config", file, "--listen", "127.0.0.1:0"); code != 1 || errors == "" {
+				t.Errorf("serve: exit %d\n%s", code, errors)
+			}
+		})
+	}
+	good := replaced(t, dir, port, port)
+	if code, out, errors := call(t, "", "check", good); code != 0 || !strings.HasPrefix(out, "honoured") || !strings.Contains(out, " 0 errors\n") || errors != "" {
+		t.Errorf("the shipped file: exit %d\n%s%s", code, out, errors)
+	}
+}
