@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,8 +47,15 @@ func (c *serveCommand) Run(ctx context.Context, io std) error {
 	if err != nil {
 		return err
 	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	return serveConfig(ctx, io, cfg, c.replaceAddresses)
 }
+
+// gcPercent is the garbage collector's, unless GOGC is set: a server's memory is its idle sessions, and a fan-out makes hardly any garbage, so room for garbage as large as
+// everything that lives would be wasted ("sluice bench --idle" shows it).
+const gcPercent = 50
 
 // serveConfig serves what cfg says until ctx ends, and then ends the server in order. adjust may change the listeners before they are opened.
 func serveConfig(ctx context.Context, io std, cfg *config.Config, adjust func([]server.Listener) error) error {
