@@ -188,7 +188,11 @@ func (q *Request) Session() flexsession.Session {
 
 // CookieCame says whether the request brought the cookie of the client's record, which is told to clients.
 func (q *Request) CookieCame() bool {
-	return q.Client != nil && q.old != "" && q.Core.CookieRecord(q.r) == q.Client.Record()
+	if q.Client == nil || q.old == "" {
+		return false
+	}
+	r := q.Core.CookieRecord(q.r)
+	return r != nil && r == q.Client.Record()
 }
 
 // Alone is the only line of the request; nil when there are others, or none, or it cannot be read.

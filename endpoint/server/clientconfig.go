@@ -30,7 +30,11 @@ func clientConfig(o *Options) []byte {
 			continue
 		}
 		all = append(all, c.ID)
-		config.Channels = append(config.Channels, channelConfig{c.ID, c.Kind, c.URL, c.ConnectTimeout.Milliseconds(), c.RequestTimeout.Milliseconds()})
+		url := c.URL
+		if url == "" { // of a program that embeds the server
+			url = "http://{server.name}:{server.port}" + c.Path
+		}
+		config.Channels = append(config.Channels, channelConfig{c.ID, c.Kind, url, c.ConnectTimeout.Milliseconds(), c.RequestTimeout.Milliseconds()})
 	}
 	if len(config.DefaultChannels) == 0 {
 		config.DefaultChannels = append(config.DefaultChannels, all...)
