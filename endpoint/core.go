@@ -38,7 +38,7 @@ type Core struct {
 type Limits struct {
 	ConfirmInterval time.Duration // confirm-interval-millis, told to clients
 	RequestTimeout  time.Duration // request-body-timeout-millis: for a body, and for one frame from its first byte to its last
-	Handshake       time.Duration // how long a WebSocket may be open without a complete message
+	Handshake       time.Duration // handshake-timeout-millis: how long a WebSocket may be open without a client
 	MaxOpenRequests int           // max-open-requests, told to clients
 	MaxReplies      int           // max-waiting-bytes: replies a WebSocket leaves unread
 	CookieName      string        // session-cookie-name
@@ -53,7 +53,6 @@ type Stats struct {
 	RequestError func(code message.Code)                        // a request or connection was refused
 	ConnOpened   func(endpoint string)                          // a socket, stream or poll begins
 	ConnEnded    func(endpoint string, cause flexsession.Cause) // … and ends
-	Latency      func(d time.Duration)                          // from publish to write, sampled
 }
 
 func (s *Stats) refused(code message.Code) {
