@@ -94,8 +94,13 @@ func (k *Core) Guard(def *channel.ChannelDefinition) func(http.Handler) http.Han
 				return
 			}
 			from := k.pageOf(r, def)
-			if !anyone && (from == stranger && r.Header.Get("Origin") != "" || protection.Check(r) != nil) {
-				k.Refuse(w, r, message.Errorf(message.CodeForeignOrigin, "%s", bounded(r.Header.Get("Origin"), 200)))
+			if origin := r.Header.Get("Origin"); !anyone && (from == stranger && origin != "" || protection.Check(r) != nil) {
+				if origin != "" { // the page may read why, and no more: without this it would see a failed request and try for ever
+					w.Header().Set("Access-Control-Allow-Origin", origin)
+					w.Header().Set("Vary", "Origin")
+				}
+				k.Logger.Info().Str("channel", def.ID).Str("origin", bounded(origin, 200)).Msg("a page of this origin was refused (allowed-origins)")
+				k.Refuse(w, r, message.Errorf(message.CodeForeignOrigin, "%s", bounded(origin, 200)))
 				return
 			}
 			if from == stranger {

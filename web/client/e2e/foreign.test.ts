@@ -71,3 +71,16 @@ describe("a page of another origin that is allowed", () => {
 		expect(await result("module", { channels })).toEqual({ body: "from afar", over: type });
 	});
 });
+
+describe("a page of another origin that is not allowed", () => {
+	beforeAll(async () => void (server = await Sluice.start()), 180_000);
+	afterAll(() => server.stop());
+
+	const refused = { code: 4526, faultString: "Requests from that origin are not allowed.", told: [{ code: 4526, message: "Requests from that origin are not allowed.", rejected: true }] };
+	it.each(forms)("is told so (%s)", async (form) => expect(await result(form, {})).toEqual(refused));
+
+	it.each(["websocket", "streaming", "longpoll"])("is told so over %s", async (type) => {
+		const channels = [{ id: type, type, url: `http://{server.name}:{server.port}/${type}` }];
+		expect(await result("module", { channels })).toEqual(refused);
+	});
+});
