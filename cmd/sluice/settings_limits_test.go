@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"testing/synctest"
 	"time"
 
 	"sluice/channel"
@@ -174,8 +175,8 @@ func received(n int, body string) func(w *world) string {
 		publisher := w.Connect(channel.WebSocket)
 		for range n {
 			publisher.Publish("plain", "", body)
+			synctest.Wait() // it is written before the next one comes: a burst waits for its writer, too
 		}
-		time.Sleep(time.Second)
 		if w.api("GET", "/clients/"+c.ID, "")["id"] != nil {
 			c.Send(pingLine) // its reply is the last line, else the end is
 		}

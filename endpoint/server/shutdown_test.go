@@ -77,6 +77,7 @@ func TestShutdown(t *testing.T) {
 func TestRefusedWhileShuttingDown(t *testing.T) {
 	endpointtest.Run(t, nil, func(t *testing.T, r *endpointtest.Rig) {
 		c, socket := r.Connect(channel.Streaming), r.RawSocket()
+		synctest.Wait()                                                             // a socket that is only being opened is told at once
 		r.Server.Registry().Refuse(flexsession.Because(message.CodeServerShutdown)) // the first step of Shutdown; what follows ends with the last open request
 		connect := `{"type":"command","operation":"client_ping","headers":{"DSId":"nil"}}`
 		status, lines, h := r.Post("/longpoll", connect)
