@@ -33,6 +33,15 @@ type ChannelDefinition struct {
 	ServerHeartbeat               time.Duration // server-to-client-heartbeat-millis: absent 5 s, zero or less: off
 	ClientHeartbeat               time.Duration // heartbeat-interval-millis (channel or flex-client): absent 0 (off); told to the client
 
+	ReliableReconnectDuration time.Duration // reliable-reconnect-duration-millis (channel or flex-client): how long a client that lost its transport may come back; 0: LCDS's rule, a client dies with its WebSocket
+	DeadPeerTimeout           time.Duration // dead-peer-timeout-millis (channel or flex-client): how long a peer may leave bytes, pings and promised heartbeats unanswered; zero or less: off
+	ReloadGrace               time.Duration // reload-grace-millis (channel or flex-client): how long a client that left its page may be resumed; 0: it ends at once
+	IdleTimeout               time.Duration // connection-idle-timeout-minutes (channel or server): a connection without messages and client heartbeats is closed; zero or less: never
+	KeepAlive                 *KeepAlive    // socket-keepalive-enabled and its times; nil: those of the listener
+
+	InvalidateSubscriptionsOnStreamClose bool // invalidate-messageclient-on-streaming-close: absent false
+	LoginAfterDisconnect                 bool // login-after-disconnect: told to the client
+
 	MaxStreamingClients    int           // max-streaming-clients: open streams of this endpoint
 	WaitInterval           time.Duration // wait-interval-millis: how long a poll is parked; 0: not at all; negative: until something comes
 	MaxWaitingPollRequests int           // max-waiting-poll-requests: parked polls of this endpoint
@@ -47,6 +56,13 @@ type ChannelDefinition struct {
 	RequestTimeout         time.Duration // request-timeout-seconds: how long the client waits for a reply; 0: for ever
 	Headers                []Header      // http-response-headers/header: added to every HTTP answer of the endpoint
 	NoCacheHeaders         bool          // add-no-cache-headers: absent true
+}
+
+// KeepAlive is how TCP probes a silent peer: socket-keepalive-enabled, -idle-seconds, -interval-seconds and -count. Zero times and counts are the operating system's own.
+type KeepAlive struct {
+	Enabled        bool
+	Idle, Interval time.Duration // whole seconds
+	Count          int
 }
 
 // Header is one line of http-response-headers.
@@ -67,6 +83,8 @@ type DestinationDefinition struct {
 	AllowSubtopics            bool   // server/allow-subtopics: absent false
 	SubtopicSeparator         string // server/subtopic-separator: absent "."
 	DisallowWildcardSubtopics bool   // server/disallow-wildcard-subtopics: absent false
+
+	SubscriptionTimeout time.Duration // network/subscription-timeout-minutes: a subscription to which nothing was sent for so long ends; 0: it lives as long as its client
 
 	Constraint          string // security/security-constraint: for sending and subscribing
 	SendConstraint      string // server/send-security-constraint

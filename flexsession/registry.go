@@ -11,15 +11,16 @@ import (
 
 // Options configures a Registry. Zero fields get the defaults named.
 type Options struct {
-	Window               Window // max-unconfirmed-messages (1024) and max-unconfirmed-bytes (1 MiB)
-	MaxWaitingMessages   int    // max-waiting-messages (10000)
-	MaxWaitingBytes      int    // max-waiting-bytes (4 MiB)
-	MaxSubscriptions     int    // max-subscriptions of one client (1000)
-	MaxOpenRequests      int    // max-open-requests: replies kept for one client (256)
-	MaxClients           int    // max-clients in all (200000)
-	MaxClientsPerSession int    // max-clients-per-session (100)
-	MaxSessions          int    // max-sessions: login records, one for each cookie (200000)
-	RememberEnds         int    // max-remembered-ends: how many ended clients can still be told why (10000)
+	Window               Window        // max-unconfirmed-messages (1024) and max-unconfirmed-bytes (1 MiB)
+	MaxWaitingMessages   int           // max-waiting-messages (10000)
+	MaxWaitingBytes      int           // max-waiting-bytes (4 MiB)
+	MaxSubscriptions     int           // max-subscriptions of one client (1000)
+	MaxOpenRequests      int           // max-open-requests: replies kept for one client (256)
+	MaxClients           int           // max-clients in all (200000)
+	MaxClientsPerSession int           // max-clients-per-session (100)
+	MaxSessions          int           // max-sessions: login records, one for each cookie (200000)
+	ClientTimeout        time.Duration // flex-client/timeout-minutes: how long a client outlives its last session; 0: not at all
+	RememberEnds         int           // max-remembered-ends: how many ended clients can still be told why (10000)
 
 	Node      string           // opaque tag at the front of each DSId, so that another node can tell whose it is
 	Wheel     *heartbeat.Wheel // for the session timeouts; required

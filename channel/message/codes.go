@@ -13,25 +13,37 @@ type Code int
 
 // The ends of connections and clients.
 const (
-	CodeClientDisconnect   Code = 4000 // The client disconnected.
-	CodeSessionTimeout     Code = 4001 // The session saw no activity for the configured time.
-	CodeSessionInvalidated Code = 4002 // Another client of the same session disconnected, and the channel ends the session with it.
-	CodeAdministrator      Code = 4003 // An administrator ended the session.
-	CodeDisplaced          Code = 4004 // A newer connection of the same client took over.
-	CodeSlowConsumer       Code = 4005 // More messages were waiting than the client may leave unread.
-	CodeProtocolError      Code = 4006 // The client sent something that is not the protocol.
-	CodeServerShutdown     Code = 4007 // The server is shutting down.
-	CodeConnectionLost     Code = 4008 // The connection ended without a goodbye.
-	CodeHeartbeatFailed    Code = 4009 // A heartbeat could not be written to the connection.
-	CodeWriteTimeout       Code = 4010 // The connection took no data for the configured time.
-	CodeLogout             Code = 4011 // The user logged out.
-	CodeClientDetached     Code = 4012 // The page was closed or left.
-	CodeStreamClosed       Code = 4013 // The client closed the stream.
-	CodeHandshakeTimeout   Code = 4014 // The client did not connect in the time given for it.
-	CodeInternalError      Code = 4015 // The server failed while serving this connection.
-	CodeMessageTooLarge    Code = 4016 // The client sent a frame larger than the server takes.
-	CodeConnectionClosed   Code = 4017 // The peer closed the connection in order.
-	CodeLastSessionEnded   Code = 4018 // The last session this client was using has ended.
+	CodeClientDisconnect        Code = 4000 // The client disconnected.
+	CodeSessionTimeout          Code = 4001 // The session saw no activity for the configured time.
+	CodeSessionInvalidated      Code = 4002 // Another client of the same session disconnected, and the channel ends the session with it.
+	CodeAdministrator           Code = 4003 // An administrator ended the session.
+	CodeDisplaced               Code = 4004 // A newer connection of the same client took over.
+	CodeSlowConsumer            Code = 4005 // More messages were waiting than the client may leave unread.
+	CodeProtocolError           Code = 4006 // The client sent something that is not the protocol.
+	CodeServerShutdown          Code = 4007 // The server is shutting down.
+	CodeConnectionLost          Code = 4008 // The connection ended without a goodbye.
+	CodeHeartbeatFailed         Code = 4009 // A heartbeat could not be written to the connection.
+	CodeWriteTimeout            Code = 4010 // The connection took no data for the configured time.
+	CodeLogout                  Code = 4011 // The user logged out.
+	CodeClientDetached          Code = 4012 // The page was closed or left.
+	CodeStreamClosed            Code = 4013 // The client closed the stream.
+	CodeHandshakeTimeout        Code = 4014 // The client did not connect in the time given for it.
+	CodeInternalError           Code = 4015 // The server failed while serving this connection.
+	CodeMessageTooLarge         Code = 4016 // The client sent a frame larger than the server takes.
+	CodeConnectionClosed        Code = 4017 // The peer closed the connection in order.
+	CodeLastSessionEnded        Code = 4018 // The last session this client was using has ended.
+	CodeClientVanished          Code = 4019 // The client lost its connection and did not come back in the time given for it.
+	CodeIdleTimeout             Code = 4020 // Neither messages nor heartbeats of the client went over the connection for the configured time.
+	CodeMissedPong              Code = 4021 // The peer left a ping unanswered for the configured time.
+	CodeMissedHeartbeats        Code = 4022 // The heartbeats that the client had promised did not come.
+	CodeUnacknowledgedBytes     Code = 4023 // The peer's machine acknowledged nothing of what was sent to it for the configured time.
+	CodeTokenExpired            Code = 4024 // The login was good for a limited time, and that is over.
+	CodeSubscriptionTimeout     Code = 4025 // No message was sent to the subscription for the configured time.
+	CodeClientTimeout           Code = 4026 // The client outlived its last session by the configured time without coming back.
+	CodeServerVanished          Code = 4027 // The server left a heartbeat or a request unanswered.
+	CodeClientAsleep            Code = 4028 // The machine or the page was asleep for longer than the connection lasts.
+	CodeOffline                 Code = 4029 // The machine has no network.
+	CodeLimitBrowserConnections Code = 4030 // The other tabs of this browser hold as many connections to the server as may be held open.
 )
 
 // The refusals of requests.
@@ -98,6 +110,7 @@ type CodeInfo struct {
 	Setting          string `json:"setting"`          // the key in services-config.xml behind it; empty: none
 	FaultCode        string `json:"faultCode"`        // Flex fault code; empty for the codes of ends
 	HTTPStatus       int    `json:"httpStatus"`       // of an HTTP request refused as a whole; 0 for the codes of ends
+	Client           bool   `json:"client"`           // only clients conclude it: the server never sends it
 }
 
 //go:embed codes.json

@@ -184,6 +184,10 @@ func (d *decoder) read(f field) bool {
 		return d.count(f, &r.Have, &r.HasHave)
 	case fieldGot:
 		return d.count(f, &r.Got, &r.HasGot)
+	case fieldHeartbeat:
+		return d.count(f, &r.Heartbeat, &r.HasHeartbeat)
+	case fieldWait:
+		return d.count(f, &r.Wait, &r.HasWait)
 	case fieldReliable:
 		reliable := true
 		ok := d.boolean(f, &reliable)

@@ -23,6 +23,8 @@ const (
 	fieldDSId
 	fieldSecret
 	fieldStreamID
+	fieldHeartbeat
+	fieldWait
 
 	headerDSId
 	headerDSSecret
@@ -43,7 +45,7 @@ const (
 // fieldNames are the names on the wire, by field. lineField and headerField read them: switches, which are several times as fast as a map here.
 var fieldNames = [fieldCount]string{
 	"type", "operation", "messageId", "correlationId", "clientId", "destination", "timestamp", "timeToLive", "headers", "body",
-	"seq", "attach", "have", "got", "reliable", "DSId", "secret", "streamId",
+	"seq", "attach", "have", "got", "reliable", "DSId", "secret", "streamId", "heartbeat", "wait",
 	"DSId", "DSSecret", "DSEndpoint", "DSDstClientId", "DSSubtopic", "DSNeedsConfig", "DSAddSub", "DSRemSub", "DSSelector", "DSMaxFrequency", "DSPriority",
 }
 
@@ -86,6 +88,10 @@ func lineField(name []byte) field {
 		return fieldSecret
 	case "streamId":
 		return fieldStreamID
+	case "heartbeat":
+		return fieldHeartbeat
+	case "wait":
+		return fieldWait
 	}
 	return fieldUnknown
 }
@@ -123,6 +129,6 @@ func headerField(name []byte) field {
 // headers.
 const (
 	privateFields = 1<<fieldType | 1<<fieldOperation | 1<<fieldClientID | 1<<fieldTimestamp | 1<<fieldSeq | 1<<fieldAttach | 1<<fieldHave | 1<<fieldGot |
-		1<<fieldReliable | 1<<fieldDSId | 1<<fieldSecret | 1<<fieldStreamID | privateHeaders
+		1<<fieldReliable | 1<<fieldDSId | 1<<fieldSecret | 1<<fieldStreamID | 1<<fieldHeartbeat | 1<<fieldWait | privateHeaders
 	privateHeaders = 1<<headerDSId | 1<<headerDSSecret | 1<<headerDSEndpoint | 1<<headerDSDstClientID
 )

@@ -23,6 +23,10 @@ type Request struct {
 	Seq, Attach, Have, Got             uint64 // 0 to 2^53-1
 	HasSeq, HasAttach, HasHave, HasGot bool
 
+	// What a client promises and asks, in milliseconds, 0 to 2^53-1.
+	Heartbeat, Wait       uint64 // heartbeat: its next one comes at latest then, 0: none comes; wait: of a poll, the longest it wants to be held
+	HasHeartbeat, HasWait bool
+
 	Unreliable bool    // reliable is false
 	Timestamp  int64   // milliseconds since 1970, as the client says
 	Headers    Headers // what the server reads of them

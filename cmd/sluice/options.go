@@ -25,6 +25,7 @@ func serverOptions(cfg *config.Config) (server.Options, error) {
 			MaxClients:           cfg.FlexClient.MaxClients,
 			MaxClientsPerSession: cfg.FlexClient.MaxClientsPerSession,
 			MaxSessions:          cfg.FlexClient.MaxSessions,
+			ClientTimeout:        cfg.FlexClient.Timeout,
 			RememberEnds:         cfg.FlexClient.MaxRememberedEnds,
 		},
 		Engine:           memengine.New(memengine.Options{MaxPending: cfg.FlexClient.MaxPendingMessages}),
@@ -49,6 +50,7 @@ func serverOptions(cfg *config.Config) (server.Options, error) {
 			ReadHeaderTimeout:  s.ReadHeaderTimeout,
 			RequestBodyTimeout: s.RequestBodyTimeout,
 			HandshakeTimeout:   s.HandshakeTimeout,
+			KeepAlive:          &s.KeepAlive,
 		})
 	}
 	for _, k := range cfg.API.Keys {

@@ -66,11 +66,12 @@ type Listener struct {
 	TrustedProxies []netip.Prefix // whose X-Forwarded-* and PROXY lines are believed
 	ProxyProtocol  bool           // connections of trusted proxies begin with a PROXY line
 
-	MaxConnections     int           // max-connections: zero is 20000
-	MaxNewSessions     int           // max-new-sessions-per-minute-per-address: zero is no limit
-	ReadHeaderTimeout  time.Duration // read-header-timeout-millis: zero is 10 s
-	RequestBodyTimeout time.Duration // request-body-timeout-millis: zero is 30 s
-	HandshakeTimeout   time.Duration // handshake-timeout-millis: how long a WebSocket may be open without a client; zero is 10 s
+	MaxConnections     int                // max-connections: zero is 20000
+	MaxNewSessions     int                // max-new-sessions-per-minute-per-address: zero is no limit
+	ReadHeaderTimeout  time.Duration      // read-header-timeout-millis: zero is 10 s
+	RequestBodyTimeout time.Duration      // request-body-timeout-millis: zero is 30 s
+	KeepAlive          *channel.KeepAlive // socket-keepalive-enabled and its times: nil is as Go sets them; a channel may have its own
+	HandshakeTimeout   time.Duration      // handshake-timeout-millis: how long a WebSocket may be open without a client; zero is 10 s
 }
 
 func orDefault[T comparable](p *T, v T) {

@@ -21,6 +21,8 @@ type channelDraft struct {
 	remote          bool
 	oldPolling      *time.Duration
 	clientHeartbeat *time.Duration
+
+	reconnect, deadPeer, reloadGrace, idleTimeout *time.Duration
 }
 
 func (c *channelDraft) note(name string, at pos) { c.given[name] = at }
@@ -127,6 +129,7 @@ func (l *loader) finishChannel(c *channelDraft) {
 	if c.clientHeartbeat != nil {
 		c.ClientHeartbeat = *c.clientHeartbeat
 	}
+	l.finishLife(c)
 	if _, own := c.given["session-timeout-minutes"]; !own {
 		for _, s := range l.listeners(c.Server) {
 			if s.sessionTimeout != nil {

@@ -52,6 +52,8 @@ type Server struct {
 	RequestBodyTimeout                time.Duration // request-body-timeout-millis
 	HandshakeTimeout                  time.Duration // handshake-timeout-millis
 	ShutdownTimeout                   time.Duration // shutdown-timeout-millis
+
+	KeepAlive channel.KeepAlive // socket-keepalive-enabled and its times
 }
 
 // TLS reports whether the listener speaks TLS itself.
@@ -82,6 +84,7 @@ type FlexClient struct {
 	MaxPendingMessages     int           // max-pending-messages
 	MaxRememberedEnds      int           // max-remembered-ends
 	MaxTickets             int           // max-tickets
+	Timeout                time.Duration // timeout-minutes
 }
 
 // Security is who may log in, and how a login is remembered: security.

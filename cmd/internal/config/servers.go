@@ -12,6 +12,7 @@ type serverDraft struct {
 	given                   map[string]pos
 	certificate, privateKey ref
 	sessionTimeout          *time.Duration
+	idleTimeout             time.Duration
 }
 
 func (s *serverDraft) note(name string, at pos) { s.given[name] = at }
@@ -20,6 +21,7 @@ func (s *serverDraft) note(name string, at pos) { s.given[name] = at }
 type flexClientDraft struct {
 	FlexClient
 	given map[string]pos
+	life  lifeDraft
 }
 
 func (f *flexClientDraft) note(name string, at pos) { f.given[name] = at }

@@ -118,17 +118,7 @@ func javaEndpointSettings() []Setting {
 	props := func(rows ...Setting) []Setting { return within(ScopeChannel, "properties", rows...) }
 	return slices.Concat(
 		props(
-			notServedIdle("connection-idle-timeout-minutes", "idle-timeout-minutes", "connection-idle-timeout"),
-			notServedKeepAlive("socket-keepalive-enabled"),
-		),
-		props(notServedKeepAliveTimes()...),
-		props(
 			Setting{Name: "piggybacking-enabled", Kind: Bool, Default: "false", Status: NotServed, Harmless: []string{"false"}, From: blazeDS, Doc: "A poll rides on every message the client sends."},
-			Setting{Name: "login-after-disconnect", Kind: Bool, Default: "false", Status: NotServed, Harmless: []string{"false"}, From: blazeDS, Instead: "a client that comes back keeps its user without it", Doc: "The client logs in again after a reconnect."},
-			Setting{Name: "invalidate-messageclient-on-streaming-close", Kind: Bool, Default: "false", Status: NotServed, Harmless: []string{"false"}, From: blazeDS, Instead: "subscriptions outlive a stream", Doc: "Subscriptions end with the stream."},
-			Setting{Name: "reliable-reconnect-duration-millis", Kind: Millis, Default: "0", Status: NotServed, Harmless: []string{"0"}, From: lcds, Doc: "How long a client that lost its transport may come back and go on."},
-			Setting{Name: "dead-peer-timeout-millis", Kind: Millis, Min: anyNegative, Default: "0", Status: NotServed, Harmless: []string{"0", "-1"}, From: sluice, Doc: "How long a peer may leave bytes and heartbeats unanswered."},
-			Setting{Name: "reload-grace-millis", Kind: Millis, Default: "0", Status: NotServed, Harmless: []string{"0"}, From: sluice, Doc: "How long a client that left its page may be resumed by a reload."},
 			Setting{Name: "client-load-balancing", Kind: Opaque, Status: NotServed, Instead: "clients use the endpoint's url", From: blazeDS, Doc: "URLs of which the client picks one at random."},
 			Setting{Name: "adaptive-frequency", Kind: Bool, Default: "false", Status: NotServed, Refused: true, Harmless: []string{"false"}, From: lcds, Doc: "Lets the server slow a client's messages down by its measured lag."},
 			Setting{Name: "whitelist", Kind: Opaque, Status: NotServed, Refused: true, Instead: "let a firewall do it", From: lcds, Doc: "ip-address and ip-address-pattern of those who may connect."},

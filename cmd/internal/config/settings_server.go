@@ -43,8 +43,6 @@ func serverSettings() []Setting {
 				set: sv(func(s *serverDraft, v Value) { s.ShutdownTimeout = v.Dur })},
 			Setting{Name: "session-timeout-minutes", Kind: Minutes, Zero: "never", From: lcds, Example: "20", Doc: "Default of session-timeout-minutes for the HTTP channels on this server; a channel's own wins.",
 				set: sv(func(s *serverDraft, v Value) { s.sessionTimeout = &v.Dur })},
-			notServedIdle("connection-idle-timeout-minutes", "idle-timeout-minutes", "connection-idle-timeout"),
-			notServedKeepAlive("socket-keepalive-enabled"),
 			Setting{Name: "client-auth", Kind: Text, Status: NotServed, Refused: true, Harmless: []string{"none", "false"}, From: glacier, Doc: "Asks clients for a TLS certificate."},
 			Setting{Name: "need-client-auth", Kind: Bool, Status: NotServed, Refused: true, Harmless: []string{"false"}, From: lcds, Doc: "Refuses clients without a TLS certificate."},
 			Setting{Name: "want-client-auth", Kind: Bool, Status: NotServed, Harmless: []string{"false"}, From: lcds, Doc: "Asks clients for a TLS certificate."},
@@ -54,7 +52,7 @@ func serverSettings() []Setting {
 			Setting{Name: "keystore-password", Kind: Text, Secret: true, Status: JavaOnly, Instead: "keys are read from private-key-file", From: lcds, Doc: "Password of the keystore."},
 			Setting{Name: "truststore-password", Kind: Text, Secret: true, Status: JavaOnly, Instead: "keys are read from private-key-file", From: lcds, Doc: "Password of the truststore."},
 		),
-		within(ScopeServer, props, within(ScopeServer, "", notServedKeepAliveTimes()...)...),
+		within(ScopeServer, props, serverLifeSettings()...),
 		within(ScopeServer, props, javaOnly(lcds, "TLS needs certificate-file and private-key-file, in PEM", Text, "keystore-type", "keystore-password-file", "keystore-password-obfuscated",
 			"password-obfuscator", "alias", "truststore-file", "truststore-type", "truststore-password-file", "algorithm", "protocol", "ssl-provider")...),
 		within(ScopeServer, props, javaOnly(lcds, "TLS 1.2 and later with the cipher suites of Go", Opaque, "enabled-cipher-suites", "enabled-protocols")...),
@@ -64,24 +62,4 @@ func serverSettings() []Setting {
 			"connection-initial-timeout-seconds")...),
 		within(ScopeServer, props, javaOnly(lcds, "there is no Flash Player to ask for it; name origins in a channel's allowed-origins", Opaque, "cross-domain-path", "enable-cross-domain", "allow-access-from", "http")...),
 	)
-}
-
-// notServedIdle is the setting of idle connections, which a server and a channel may both have.
-func notServedIdle(name string, old ...string) Setting {
-	return Setting{Name: name, OldNames: old, Kind: Minutes, Min: anyNegative, Default: "0", Zero: "none", Status: NotServed, Harmless: []string{"0", "-1"}, From: blazeDS,
-		Instead: "heartbeats find dead connections, and a live one stays open", Doc: "Closes a connection over which no message has gone for so long."}
-}
-
-func notServedKeepAlive(name string) Setting {
-	return Setting{Name: name, Kind: Bool, Default: "true", Status: NotServed, Harmless: []string{"true"}, From: lcds,
-		Instead: "TCP keep-alive is on, as Go sets it", Doc: "TCP keep-alive probes."}
-}
-
-func notServedKeepAliveTimes() []Setting {
-	var rows []Setting
-	for _, name := range []string{"socket-keepalive-idle-seconds", "socket-keepalive-interval-seconds", "socket-keepalive-count"} {
-		rows = append(rows, Setting{Name: name, Kind: Int, Min: anyNegative, Default: "0", Status: NotServed, Harmless: []string{"0", "-1"}, From: sluice,
-			Instead: "TCP keep-alive is on, as Go sets it", Doc: "Timing of TCP keep-alive probes."})
-	}
-	return rows
 }
