@@ -72,6 +72,9 @@ func (x *Exchange) line(i int, req *message.Request, err *message.Error) {
 			x.Client.Got(req.Got)
 		}
 		x.Client.Touch()
+		if req.HasHeartbeat {
+			x.Client.Promise(promised(req))
+		}
 	}
 	switch {
 	case req.Type == "control":
@@ -87,6 +90,12 @@ func (x *Exchange) line(i int, req *message.Request, err *message.Error) {
 			x.request(req, reply)
 		}
 	}
+}
+
+// promised is how long the client may be silent by its own word.
+func promised(req *message.Request) time.Duration {
+	const longest = 24 * 60 * 60 * 1000
+	return time.Duration(min(req.Heartbeat, longest)) * time.Millisecond
 }
 
 // unreadable refuses a line that could not be read. If its seq could be, that is used up: what the client sends next is not a gap.
@@ -136,7 +145,7 @@ func (x *Exchange) control(req *message.Request, send func([]byte)) {
 		}
 	case "detach":
 		if x.Client != nil {
-			x.Client.End(flexsession.Because(message.CodeClientDetached))
+			x.Client.Leave()
 		}
 	default:
 		x.refuse(send, about(req, message.Errorf(message.CodeUnknownOperation, "%q", req.Operation)))

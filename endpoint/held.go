@@ -41,17 +41,14 @@ func (k *Core) Hold(w http.ResponseWriter, def *channel.ChannelDefinition, s fle
 	return &Held{core: k, def: def, session: s, owner: c, ends: ends, w: w, control: http.NewResponseController(w), wake: make(chan struct{}, 1)}
 }
 
-// Kind implements Transport.
-func (h *Held) Kind() channel.Kind { return h.def.Kind }
-
-// Endpoint implements Transport.
-func (h *Held) Endpoint() string { return h.def.ID }
+// Channel implements Transport.
+func (h *Held) Channel() *channel.ChannelDefinition { return h.def }
 
 // Session implements Transport.
 func (h *Held) Session() flexsession.Session { return h.session }
 
-// SurvivedByClient implements Transport.
-func (h *Held) SurvivedByClient() bool { return !h.ends }
+// EndsClient implements Transport.
+func (h *Held) EndsClient() bool { return h.ends }
 
 // Wake implements Transport.
 func (h *Held) Wake() {
@@ -117,9 +114,11 @@ func (k *Core) Attach(c *flexsession.FlexClient, t flexsession.Transport, def *c
 		}
 		return k.Broker.Destination(s.Destination()).AllowSubscribe(def, c.Principal())
 	})
-	return message.AppendAttached(nil, message.Attached{
-		Attach: attach, Have: a.Have, WindowMessages: a.Window.Messages, WindowBytes: a.Window.Bytes, Cookie: cookie,
-	}), a.Epoch
+	answer := message.Attached{Attach: attach, Have: a.Have, WindowMessages: a.Window.Messages, WindowBytes: a.Window.Bytes, Cookie: cookie}
+	if a.Moved {
+		answer.Times = &message.Times{Reconnect: def.ReliableReconnectDuration, ReloadGrace: def.ReloadGrace, ServerHeartbeat: def.ServerHeartbeat, DeadPeer: def.DeadPeerTimeout}
+	}
+	return message.AppendAttached(nil, answer), a.Epoch
 }
 
 // DisconnectLine is the last line of a connection that the server ends.

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"sluice/channel"
 	"sluice/channel/message"
@@ -49,11 +50,14 @@ func (x *Exchange) connect(i int, req *message.Request, send func([]byte)) *mess
 	if err != nil {
 		return err
 	}
-	c, secret, err := x.Core.Registry.NewClient(record, req.Unreliable)
+	c, secret, err := x.Core.Registry.NewClient(x.Def, record, req.Unreliable)
 	if err != nil {
 		return err
 	}
 	x.Client = c
+	if req.HasHeartbeat {
+		c.Promise(promised(req))
+	}
 	x.Carrier.Connected(c)
 	send(acknowledge(req, message.Acknowledge{
 		Headers: message.AcknowledgeHeaders{DSId: c.ID(), DSSecret: secret},
@@ -74,11 +78,16 @@ func (x *Exchange) welcome(withConfig bool) json.RawMessage {
 		MaxMessageSize    int             `json:"maxMessageSize"`
 		MaxRequestSize    int             `json:"maxRequestSize"`
 		MaxOpenRequests   int             `json:"maxOpenRequests"`
+		Reconnect         int64           `json:"reconnectMillis"`
+		ReloadGrace       int64           `json:"reloadGraceMillis"`
+		ServerHeartbeat   int64           `json:"serverHeartbeatMillis"`
+		DeadPeer          int64           `json:"deadPeerMillis"`
 		User              string          `json:"user,omitempty"`
 		Config            json.RawMessage `json:"config,omitempty"`
 	}{
 		x.Def.ID, x.Def.ClientHeartbeat.Milliseconds(), x.Core.Limits.ConfirmInterval.Milliseconds(),
-		x.Def.MaxMessageSize, x.Def.MaxRequestSize, x.Core.Limits.MaxOpenRequests, "", nil,
+		x.Def.MaxMessageSize, x.Def.MaxRequestSize, x.Core.Limits.MaxOpenRequests,
+		millis(x.Def.ReliableReconnectDuration), millis(x.Def.ReloadGrace), millis(x.Def.ServerHeartbeat), millis(x.Def.DeadPeerTimeout), "", nil,
 	}
 	if p := x.Client.Principal(); p != nil {
 		w.User = p.Name
@@ -89,6 +98,9 @@ func (x *Exchange) welcome(withConfig bool) json.RawMessage {
 	b, _ := json.Marshal(w) // strings, numbers and our own JSON: it cannot fail
 	return b
 }
+
+// millis is d for a client, to which zero is "off".
+func millis(d time.Duration) int64 { return max(0, d.Milliseconds()) }
 
 // destination finds where a subscription is to be made, if the user may.
 func (x *Exchange) destination(req *message.Request) (*channel.Destination, *message.Error) {

@@ -23,7 +23,11 @@ const ContentLines = "application/x-ndjson; charset=utf-8"
 // Refuse answers r as a whole: the status of the code, and one error line.
 func (k *Core) Refuse(w http.ResponseWriter, r *http.Request, err *message.Error) {
 	k.Stats.refused(err.Code)
-	if retry := err.Code.Info().RetryAfterMillis; retry > 0 {
+	retry := err.Code.Info().RetryAfterMillis
+	if err.RetryAfter > 0 {
+		retry = int((err.RetryAfter + time.Millisecond - 1) / time.Millisecond)
+	}
+	if retry > 0 {
 		w.Header().Set("Retry-After", seconds(retry))
 	}
 	answer(w, err.HTTPStatus(), message.AppendError(nil, err))
@@ -67,7 +71,8 @@ func GoneLine(ended *flexsession.Cause) []byte {
 		return message.AppendGone(nil, message.Gone{Reason: message.GoneUnknown, Code: message.CodeUnknownClient})
 	}
 	return message.AppendGone(nil, message.Gone{
-		Reason: message.GoneExpired, Code: ended.Code, Message: ended.Message(), RetryAfter: ended.RetryAfter, Incident: ended.Incident,
+		Reason: message.GoneExpired, Code: ended.Code, Message: ended.Message(), RetryAfter: ended.RetryAfter,
+		Setting: ended.Setting, Value: ended.Value, Incident: ended.Incident,
 	})
 }
 

@@ -18,13 +18,12 @@ type Window struct {
 // Transport is a connection that a FlexClient's lines leave by: a WebSocket, a stream or a poll. Its methods are called without any lock
 // held, from any goroutine, and must not block.
 type Transport interface {
-	Wake()                  // Take has something
-	Displace(attach uint64) // a newer connection took over; Take yields nothing any more
-	End(cause Cause)        // the client has ended; say so and close
-	Kind() channel.Kind     // what it is, for people
-	Endpoint() string       // the channel's id
-	Session() Session       // the session it runs under
-	SurvivedByClient() bool // losing this transport leaves the client alive (HTTP), or not (WebSocket)
+	Wake()                               // Take has something
+	Displace(attach uint64)              // a newer connection took over; Take yields nothing any more
+	End(cause Cause)                     // the client has ended; say so and close
+	Session() Session                    // the session it runs under
+	Channel() *channel.ChannelDefinition // the channel it belongs to, whose times hold for the client
+	EndsClient() bool                    // it serves a simple client, which ends with it
 }
 
 // FlexClient is one running client application: a ChannelSet in one browser tab, or a service. All methods may be called from any goroutine; none blocks on a network.
@@ -45,8 +44,9 @@ type FlexClient struct {
 	transport  Transport
 	attach     uint64
 	epoch      uint64 // of the transport that may take: grows with every attach
-	owed       bool   // a Flush is owed: something entered the outbox since the last one
-	slow       bool   // a slow consumer, about to end
+	presence   presence
+	owed       bool // a Flush is owed: something entered the outbox since the last one
+	slow       bool // a slow consumer, about to end
 	out        outbox
 	up         uplink
 	subs       map[string]*MessageClient
@@ -104,6 +104,7 @@ type Attached struct {
 	Have      uint64 // where delivery goes on
 	Epoch     uint64 // what Take and Ready want to see
 	Window    Window
+	Moved     bool   // it was on another channel before
 	Displaced uint64 // not zero: a higher attach has been here, and this one has no effect
 	Gone      bool   // the client has ended, or confirmed what it never got
 	Reason    string // with Gone: "expired" or "ahead"
@@ -131,7 +132,9 @@ func (c *FlexClient) Attach(t Transport, attach, have uint64) Attached {
 	c.transport, c.attach = t, attach
 	c.epoch++
 	c.out.rewind()
-	answer := Attached{Have: c.out.confirmed, Epoch: c.epoch, Window: c.registry.opts.Window}
+	answer := Attached{Have: c.out.confirmed, Epoch: c.epoch, Window: c.registry.opts.Window, Moved: c.presence.def != t.Channel()}
+	c.presence.def, c.presence.left, c.presence.pause = t.Channel(), false, 0
+	c.watch()
 	c.mu.Unlock()
 
 	c.Use(t.Session())
@@ -141,20 +144,31 @@ func (c *FlexClient) Attach(t Transport, attach, have uint64) Attached {
 	return answer
 }
 
-// Detach takes t off the client: the connection has ended. A client whose WebSocket is lost ends with it; one that used HTTP lives on under its record.
+// Detach takes t off the client: the connection has ended, for that cause. The client has reliable-reconnect-duration-millis to come back. Without that, one whose WebSocket is lost ends with it, unless
+// flex-client/timeout-minutes lets it live on, and one that used HTTP lives as long as its record.
 func (c *FlexClient) Detach(t Transport, cause Cause) {
 	c.mu.Lock()
 	mine := c.transport == t
 	if mine {
 		c.transport = nil
 	}
-	concerned := mine || c.attach == 0 // connected there, and never attached anywhere
-	c.mu.Unlock()
-	if !concerned {
+	concerned := mine || c.attach == 0 && !c.presence.left // connected there, and never attached anywhere
+	if !concerned || c.ended != nil {
+		c.mu.Unlock()
 		return
 	}
-	if !t.SurvivedByClient() {
+	def := t.Channel()
+	ends := t.EndsClient() || def.Kind == channel.WebSocket && (c.unreliable || def.ReliableReconnectDuration <= 0 && c.registry.opts.ClientTimeout <= 0)
+	c.presence.lost = cause.Code
+	c.watch()
+	c.mu.Unlock()
+	switch {
+	case ends:
 		c.End(cause)
+	case def.Kind == channel.Streaming && def.InvalidateSubscriptionsOnStreamClose:
+		for _, s := range c.Subscriptions() {
+			c.invalidate(s, Cause{Code: cause.Code, Setting: "invalidate-messageclient-on-streaming-close"})
+		}
 	}
 }
 
@@ -204,13 +218,6 @@ func (c *FlexClient) Confirm(have uint64) bool {
 	return err == nil
 }
 
-// Touch notes activity: a request, a heartbeat, a confirmed delivery. The record of the client stays alive by it.
-func (c *FlexClient) Touch() {
-	if r := c.Record(); r != nil {
-		r.Touch()
-	}
-}
-
 // push appends a counted line and says whether a Flush is owed for it. The caller holds c.mu. A client with too many lines waiting is a slow consumer, and ends.
 func (c *FlexClient) push(e entry) (owed bool) {
 	opts := &c.registry.opts
@@ -254,6 +261,7 @@ func (c *FlexClient) End(cause Cause) bool {
 		return false
 	}
 	c.ended = &cause
+	c.watch()
 	t, subs, sessions, record, principal := c.transport, c.subs, c.sessions, c.record, c.principal
 	c.transport, c.subs, c.dests, c.sessions = nil, nil, nil, nil
 	c.out, c.up = outbox{confirmed: c.out.confirmed}, uplink{}
@@ -263,7 +271,7 @@ func (c *FlexClient) End(cause Cause) bool {
 	c.mu.Unlock()
 
 	for _, s := range subs {
-		s.sub.Close()
+		s.close()
 		c.registry.messageClientDestroyed(s, cause)
 	}
 	for _, s := range sessions {
@@ -294,6 +302,7 @@ func (c *FlexClient) Use(s Session) {
 	if !slices.Contains(c.sessions, s) {
 		c.sessions = append(c.sessions, s)
 		s.add(c)
+		c.watch()
 	}
 }
 
@@ -302,6 +311,7 @@ func (c *FlexClient) leave(s Session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sessions = slices.DeleteFunc(c.sessions, func(o Session) bool { return o == s })
+	c.watch()
 }
 
 // Facts is what people may know of a client.
@@ -327,7 +337,7 @@ func (c *FlexClient) Facts() Facts {
 		f.User = c.principal.Name
 	}
 	if c.transport != nil {
-		f.Transport, f.Endpoint = c.transport.Kind(), c.transport.Endpoint()
+		f.Transport, f.Endpoint = c.transport.Channel().Kind, c.transport.Channel().ID
 	}
 	for _, s := range c.sessions {
 		f.Sessions = append(f.Sessions, s.ID())

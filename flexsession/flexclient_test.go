@@ -18,6 +18,7 @@ import (
 type house struct {
 	broker   *channel.MessageBroker
 	registry *Registry
+	def      *channel.ChannelDefinition
 }
 
 func newHouse(t testing.TB, change func(*Options)) *house {
@@ -39,12 +40,12 @@ func newHouse(t testing.TB, change func(*Options)) *house {
 	running.Go(func() { wheel.Run(ctx) })
 	running.Go(func() { broker.Run(ctx) })
 	t.Cleanup(func() { stop(); running.Wait() })
-	return &house{broker, NewRegistry(opts)}
+	return &house{broker, NewRegistry(opts), &channel.ChannelDefinition{ID: "test", Kind: channel.WebSocket}}
 }
 
 func (h *house) client(t testing.TB) *FlexClient {
 	t.Helper()
-	c, _, err := h.registry.NewClient(nil, false)
+	c, _, err := h.registry.NewClient(h.def, nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,10 +90,14 @@ type transport struct {
 func (tr *transport) Wake()                  { tr.mu.Lock(); tr.wakes++; tr.mu.Unlock() }
 func (tr *transport) Displace(attach uint64) { tr.mu.Lock(); tr.displaced = attach; tr.mu.Unlock() }
 func (tr *transport) End(c Cause)            { tr.mu.Lock(); tr.ended = &c; tr.mu.Unlock() }
-func (tr *transport) Kind() channel.Kind     { return channel.WebSocket }
-func (tr *transport) Endpoint() string       { return "test" }
 func (tr *transport) Session() Session       { return nil }
-func (tr *transport) SurvivedByClient() bool { return tr.http }
+func (tr *transport) EndsClient() bool       { return false }
+func (tr *transport) Channel() *channel.ChannelDefinition {
+	if tr.http {
+		return &channel.ChannelDefinition{ID: "test", Kind: channel.LongPoll}
+	}
+	return &channel.ChannelDefinition{ID: "test", Kind: channel.WebSocket}
+}
 
 func bubble(t *testing.T, change func(*Options), f func(t *testing.T, h *house)) {
 	t.Helper()
@@ -192,7 +197,7 @@ func TestEndsOnce(t *testing.T) {
 		var all sync.WaitGroup
 		for range 200 {
 			record, _ := h.registry.NewRecord(def)
-			c, _, err := h.registry.NewClient(record, false)
+			c, _, err := h.registry.NewClient(h.def, record, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -223,7 +228,7 @@ func TestRememberedEnds(t *testing.T) {
 	bubble(t, few, func(t *testing.T, h *house) {
 		var ids, secrets []string
 		for range 5 {
-			c, secret, _ := h.registry.NewClient(nil, false)
+			c, secret, _ := h.registry.NewClient(h.def, nil, false)
 			c.End(Because(message.CodeAdministrator))
 			ids, secrets = append(ids, c.ID()), append(secrets, secret)
 		}
@@ -243,13 +248,13 @@ func TestLimits(t *testing.T) {
 	limits := func(o *Options) { o.MaxClients, o.MaxClientsPerSession, o.MaxSubscriptions = 3, 2, 2 }
 	bubble(t, limits, func(t *testing.T, h *house) {
 		r, _ := h.registry.NewRecord(&channel.ChannelDefinition{})
-		h.registry.NewClient(r, false)
-		c, _, _ := h.registry.NewClient(r, false)
-		if _, _, err := h.registry.NewClient(r, false); err == nil || err.Code != message.CodeLimitClientsPerSession || err.Value != 2 {
+		h.registry.NewClient(h.def, r, false)
+		c, _, _ := h.registry.NewClient(h.def, r, false)
+		if _, _, err := h.registry.NewClient(h.def, r, false); err == nil || err.Code != message.CodeLimitClientsPerSession || err.Value != 2 {
 			t.Errorf("a third client of a session: %v", err)
 		}
 		h.client(t)
-		if _, _, err := h.registry.NewClient(nil, false); err == nil || err.Code != message.CodeLimitClients || err.Value != 3 {
+		if _, _, err := h.registry.NewClient(h.def, nil, false); err == nil || err.Code != message.CodeLimitClients || err.Value != 3 {
 			t.Errorf("a fourth client: %v", err)
 		}
 		h.subscribe(t, c, "a")

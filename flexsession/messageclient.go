@@ -2,9 +2,11 @@ package flexsession
 
 import (
 	"slices"
+	"time"
 
 	"sluice/channel"
 	"sluice/channel/message"
+	"sluice/heartbeat"
 )
 
 // MessageClient is one subscription of a FlexClient: a Consumer on one destination with one or more subtopics.
@@ -12,7 +14,8 @@ type MessageClient struct {
 	client *FlexClient
 	sub    *channel.Subscription
 	dest   *interest
-	closed bool // guarded by client.mu
+	idle   *heartbeat.Idle // over subscription-timeout-minutes; nil: it has none
+	closed bool            // guarded by client.mu
 }
 
 // ID is the clientId by which requests and deliveries name the subscription.
@@ -36,6 +39,9 @@ func (s *MessageClient) Deliver(m *message.Message, sub *channel.Subscription) (
 		return false
 	}
 	s.dest.pushed = sub.Number()
+	if s.idle != nil {
+		s.idle.Touch()
+	}
 	e := entry{line: m.Line, at: m.Published.UnixNano()}
 	if len(s.dest.members) > 1 {
 		var to []string
@@ -74,12 +80,32 @@ func (c *FlexClient) Subscribe(d *channel.Destination, topics []string, correlat
 	}
 	s.closed = false
 	c.keep(s)
+	s.watch(d.Definition().SubscriptionTimeout)
 	c.topics += len(topics)
 	c.push(entry{line: stateLine("subscribe", s, correlationID)})
 	c.mu.Unlock()
 	c.registry.messageClientCreated(s)
 	c.Flush()
 	return s, nil
+}
+
+// watch begins the subscription's timeout, if it has one.
+func (s *MessageClient) watch(limit time.Duration) {
+	if limit <= 0 {
+		return
+	}
+	s.idle = new(heartbeat.Idle)
+	s.idle.Start(s.client.registry.opts.Wheel, limit, func() {
+		go s.client.invalidate(s, Cause{Code: message.CodeSubscriptionTimeout, Value: limit.String()}) // the wheel must not wait for listeners
+	})
+}
+
+// close takes the subscription out of the broker, and stops its clock.
+func (s *MessageClient) close() {
+	s.sub.Close()
+	if s.idle != nil {
+		s.idle.Stop()
+	}
 }
 
 // roomFor says whether the client may have so many more subscriptions and subtopics: both are held to max-subscriptions.
@@ -147,7 +173,7 @@ func (c *FlexClient) Unsubscribe(id, correlationID string) *message.Error {
 	c.remove(s)
 	c.push(entry{line: stateLine("unsubscribe", s, correlationID)})
 	c.mu.Unlock()
-	s.sub.Close()
+	s.close()
 	c.registry.messageClientDestroyed(s, Because(message.CodeClientDisconnect))
 	c.Flush()
 	return nil
@@ -200,23 +226,26 @@ func (c *FlexClient) remove(s *MessageClient) {
 func (c *FlexClient) Review(may func(*MessageClient) *message.Error) {
 	for _, s := range c.Subscriptions() {
 		if err := may(s); err != nil {
-			c.invalidate(s, err.Code)
+			c.invalidate(s, Cause{Code: err.Code, Detail: err.Detail})
 		}
 	}
 }
 
 // invalidate ends a subscription that its client did not ask to end.
-func (c *FlexClient) invalidate(s *MessageClient, code message.Code) {
+func (c *FlexClient) invalidate(s *MessageClient, cause Cause) {
+	cause = cause.WithIncident()
 	c.mu.Lock()
 	if c.subs[s.ID()] != s {
 		c.mu.Unlock()
 		return
 	}
 	c.remove(s)
-	c.push(entry{line: message.AppendSubscriptionInvalidate(nil, message.SubscriptionInvalidate{Destination: s.Destination(), ClientID: s.ID(), Code: code})})
+	c.push(entry{line: message.AppendSubscriptionInvalidate(nil, message.SubscriptionInvalidate{
+		Destination: s.Destination(), ClientID: s.ID(), Code: cause.Code, Setting: cause.Setting, Value: cause.Value, Incident: cause.Incident,
+	})})
 	c.mu.Unlock()
-	s.sub.Close()
-	c.registry.messageClientDestroyed(s, Because(code))
+	s.close()
+	c.registry.messageClientDestroyed(s, cause)
 	c.Flush()
 }
 

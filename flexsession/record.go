@@ -210,7 +210,9 @@ func (r *Record) End(cause Cause) bool {
 	r.idle.Stop()
 	r.registry.recordEnded(r, token)
 	for _, c := range r.members() {
-		c.End(cause)
+		if cause.Code != message.CodeSessionTimeout || !c.orphan(r, cause) {
+			c.End(cause)
+		}
 	}
 	for _, s := range sessions {
 		switch s := s.(type) {

@@ -89,11 +89,12 @@ func NewRegistry(opts Options) *Registry {
 	}
 }
 
-// NewClient makes a client, under r if it is not nil, and returns the secret, which is not kept.
-func (g *Registry) NewClient(r *Record, unreliable bool) (c *FlexClient, secret string, err *message.Error) {
+// NewClient makes a client that connects on the channel of def, under r if it is not nil, and returns the secret, which is not kept.
+func (g *Registry) NewClient(def *channel.ChannelDefinition, r *Record, unreliable bool) (c *FlexClient, secret string, err *message.Error) {
 	secret = randomText(18)
 	c = &FlexClient{id: g.opts.Node + "-" + randomText(15), secret: hashSecret(secret), unreliable: unreliable, created: time.Now(), registry: g}
 	c.out.timed = g.timed
+	c.presence.def = def
 	if r != nil {
 		c.record, c.principal = r, r.Principal()
 		c.fromRecord = c.principal != nil
@@ -101,6 +102,9 @@ func (g *Registry) NewClient(r *Record, unreliable bool) (c *FlexClient, secret 
 	if err := g.enter(c); err != nil {
 		return nil, "", err
 	}
+	c.mu.Lock()
+	c.watch() // over HTTP it is not held by any connection yet
+	c.mu.Unlock()
 	g.each(func(l Listener) {
 		if l.ClientCreated != nil {
 			l.ClientCreated(c)

@@ -94,5 +94,5 @@ func (c *FlexClient) hasRecordsUser() bool {
 func (c *FlexClient) onSocket() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.transport != nil && c.transport.Kind() == channel.WebSocket
+	return c.transport != nil && c.transport.Channel().Kind == channel.WebSocket
 }

@@ -12,7 +12,12 @@ type Attached struct {
 	WindowMessages int    // how many lines may be unconfirmed
 	WindowBytes    int    // and how many bytes
 	Cookie         *bool  // HTTP: did the request bring the session's cookie; nil: not told
+
+	Times *Times // the client has come to another channel, and these hold there; nil: those it knows
 }
+
+// Times are those of a channel which a client goes by.
+type Times struct{ Reconnect, ReloadGrace, ServerHeartbeat, DeadPeer time.Duration }
 
 // AppendAttached appends a control line.
 func AppendAttached(b []byte, a Attached) []byte {
@@ -26,7 +31,17 @@ func AppendAttached(b []byte, a Attached) []byte {
 	if a.Cookie != nil {
 		b = strconv.AppendBool(appendKey(b, "cookie"), *a.Cookie)
 	}
+	if a.Times != nil {
+		b = appendMillis(b, "reconnectMillis", a.Times.Reconnect)
+		b = appendMillis(b, "reloadGraceMillis", a.Times.ReloadGrace)
+		b = appendMillis(b, "serverHeartbeatMillis", a.Times.ServerHeartbeat)
+		b = appendMillis(b, "deadPeerMillis", a.Times.DeadPeer)
+	}
 	return appendEnd(b)
+}
+
+func appendMillis(b []byte, name string, d time.Duration) []byte {
+	return appendUint(b, name, uint64(max(0, d.Milliseconds())))
 }
 
 // Displaced tells a connection that a newer one of the same client has taken over.
@@ -57,6 +72,8 @@ type Gone struct {
 	URL     string // other-node: where to go
 
 	RetryAfter time.Duration // expired: when to come back, if the code says so; zero: as the code says
+	Setting    string        // expired: the setting behind the code; empty: the one of the code
+	Value      any           // expired: what it is set to; nil: not told
 	Incident   string        // expired: also in the server's log
 }
 
@@ -67,6 +84,8 @@ func AppendGone(b []byte, g Gone) []byte {
 	b = appendExplanation(b, g.Code, g.Message)
 	if g.Reason == GoneExpired && g.Code != 0 {
 		b = appendReconnect(b, g.Code, g.RetryAfter)
+		b = appendText(b, "setting", (&Error{Code: g.Code, Setting: g.Setting}).setting())
+		b = appendValue(b, "value", g.Value)
 		b = appendText(b, "incident", g.Incident)
 	}
 	b = appendText(b, "url", g.URL)
@@ -135,14 +154,9 @@ type Disconnect struct {
 
 // AppendDisconnect appends a control line.
 func AppendDisconnect(b []byte, d Disconnect) []byte {
-	info := d.Code.Info()
 	e := Error{Code: d.Code, Setting: d.Setting}
 	b = append(b, `{"type":"control","operation":"disconnect"`...)
-	sentence := info.Sentence
-	if d.Detail != "" {
-		sentence += " " + d.Detail
-	}
-	b = appendExplanation(b, d.Code, sentence)
+	b = appendExplanation(b, d.Code, sentence(d.Code, d.Detail))
 	b = appendReconnect(b, d.Code, d.RetryAfter)
 	b = appendText(b, "setting", e.setting())
 	b = appendValue(b, "value", d.Value)
@@ -175,6 +189,10 @@ type SubscriptionInvalidate struct {
 	Destination string
 	ClientID    string
 	Code        Code // why; zero: not told
+	Detail      string
+	Setting     string // the setting behind it; empty: the one of the code
+	Value       any
+	Incident    string // also in the server's log
 }
 
 // AppendSubscriptionInvalidate appends a counted line.
@@ -182,8 +200,24 @@ func AppendSubscriptionInvalidate(b []byte, s SubscriptionInvalidate) []byte {
 	b = append(b, `{"type":"command","operation":"subscription_invalidate"`...)
 	b = appendText(b, "destination", s.Destination)
 	b = appendText(b, "clientId", s.ClientID)
-	b = appendExplanation(b, s.Code, "")
+	b = appendExplanation(b, s.Code, sentence(s.Code, s.Detail))
+	if s.Code != 0 {
+		b = appendText(b, "setting", (&Error{Code: s.Code, Setting: s.Setting}).setting())
+		b = appendValue(b, "value", s.Value)
+	}
+	b = appendText(b, "incident", s.Incident)
 	return appendEnd(b)
+}
+
+// sentence is what the table says of c, and the detail behind it; empty for no code.
+func sentence(c Code, detail string) string {
+	switch {
+	case c == 0:
+		return detail
+	case detail == "":
+		return c.Info().Sentence
+	}
+	return c.Info().Sentence + " " + detail
 }
 
 // appendReconnect tells whether and when to come back.

@@ -289,17 +289,14 @@ func (c *conn) finish(cause flexsession.Cause) {
 	c.e.core.Logger.Debug().Str("endpoint", c.e.def.ID).Str("session", c.session.ID()).Stringer("cause", cause).Str("incident", cause.Incident).Msg("a socket has ended")
 }
 
-// Kind implements Transport.
-func (c *conn) Kind() channel.Kind { return channel.WebSocket }
-
-// Endpoint implements Transport.
-func (c *conn) Endpoint() string { return c.e.def.ID }
+// Channel implements Transport.
+func (c *conn) Channel() *channel.ChannelDefinition { return c.e.def }
 
 // Session implements Transport.
 func (c *conn) Session() flexsession.Session { return c.session }
 
-// SurvivedByClient implements Transport: a client ends with its WebSocket.
-func (c *conn) SurvivedByClient() bool { return false }
+// EndsClient implements Transport: whether a client outlives its WebSocket is for the channel to say.
+func (c *conn) EndsClient() bool { return false }
 
 // Reply implements endpoint.Carrier.
 func (c *conn) Reply(_ int, line []byte) { c.reply(line) }
