@@ -49,7 +49,12 @@ func newMetrics(s *Server) *metrics {
 	total := func(name, help string, f func() uint64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(f()) })
 	}
+	level := func(name, help string, f func() int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(f()) })
+	}
 	m.registry.MustRegister(m.connections, m.sessions, m.clients, m.subscribed, m.ends, m.refusals, m.delay,
+		level("sluice_records", "Login records that live: one behind each cookie, and for each HTTP client without one.", func() int { return s.registry.Records() }),
+		level("sluice_timers", "Timers that are armed.", func() int { return s.wheel.Len() }),
 		total("sluice_messages_in_total", "Messages accepted from clients and services.", m.counts.MessagesIn.Load),
 		total("sluice_messages_out_total", "Deliveries put into outboxes.", m.delivered),
 		total("sluice_bytes_out_total", "Bytes written to clients, of lines and heartbeats.", m.counts.BytesOut.Load),
