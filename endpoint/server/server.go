@@ -11,7 +11,6 @@ import (
 
 	"sluice/channel"
 	"sluice/channel/memengine"
-	"sluice/channel/message"
 	"sluice/endpoint"
 	"sluice/flexsession"
 	"sluice/heartbeat"
@@ -172,51 +171,6 @@ func (s *Server) Broker() *channel.MessageBroker { return s.broker }
 
 // Registry is the table of the server's sessions and clients.
 func (s *Server) Registry() *flexsession.Registry { return s.registry }
-
-// Shutdown ends the server in order: (1) it is not ready any more and refuses new clients, (2) the listeners close, but for the internal ones, (3) every client is told and its connections end, (4) what is
-// under way has until the end of ctx, (5) the internal listeners close: until now operators could look on, (6) the engine and the wheel stop. It returns ctx's error when something had to be cut off.
-// Further calls do nothing.
-func (s *Server) Shutdown(ctx context.Context) (err error) {
-	s.once.Do(func() {
-		cause := flexsession.Because(message.CodeServerShutdown)
-		close(s.closing)
-		s.registry.Refuse(cause)
-		for _, l := range s.listeners {
-			if l.Role != Internal {
-				l.stopAccepting()
-			}
-		}
-		s.registry.Close(cause)
-		err = errors.Join(s.drain(ctx, false), s.wait(ctx), s.drain(ctx, true))
-		if s.stop != nil {
-			s.stop()
-		}
-		s.running.Wait()
-	})
-	return err
-}
-
-// wait waits for the connections that are still open, and at the end of ctx cuts them off. What works for one of them when it is cut off has a moment to end.
-func (s *Server) wait(ctx context.Context) error {
-	err := s.shared.Open.Wait(ctx)
-	if err != nil {
-		s.shared.Open.Cut()
-		moment, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		s.shared.Open.Wait(moment) // err says already that not all went well
-	}
-	return err
-}
-
-// drain closes the internal listeners, or all others, and waits for what is under way there.
-func (s *Server) drain(ctx context.Context, internal bool) (err error) {
-	for _, l := range s.listeners {
-		if (l.Role == Internal) == internal {
-			err = errors.Join(err, l.shutdown(ctx))
-		}
-	}
-	return err
-}
 
 // ready says whether the server takes new clients.
 func (s *Server) ready() bool {
