@@ -70,8 +70,11 @@ func goAway(left, window time.Duration) flexsession.Cause {
 	return flexsession.Cause{Code: message.CodeServerShutdown, RetryAfter: max(left, 0) + least + rand.N(max(window, least))}
 }
 
-// turnsAtOnce is how close to each other turns are that are taken together.
-const turnsAtOnce = 10 * time.Millisecond
+// turnsAtOnce is how close to each other turns are that are taken together, refusalsAlike how long those who are refused are given the same time.
+const (
+	turnsAtOnce   = 10 * time.Millisecond
+	refusalsAlike = time.Second
+)
 
 // tellAll ends the clients, evenly spread over window and in no order, and returns how many. It is over sooner when no client is left, and when ctx ends: then the rest have their
 // turn at once. New clients are refused from its beginning, until about when the window is over.
@@ -86,7 +89,7 @@ func (s *Server) tellAll(ctx context.Context, window time.Duration) (told int) {
 	step := window / time.Duration(len(clients))
 	for next := 0; ; {
 		passed := time.Since(began)
-		s.registry.Refuse(goAway(window-passed, window)) // those who are refused at different times do not come back together
+		s.registry.Refuse(goAway(window-passed, window))
 		for ; next < len(clients) && step*time.Duration(next) <= passed; next++ {
 			if clients[next].End(goAway(0, window)) {
 				told++
@@ -96,7 +99,7 @@ func (s *Server) tellAll(ctx context.Context, window time.Duration) (told int) {
 			return told
 		}
 		select {
-		case <-time.After(max(step*time.Duration(next)-passed, turnsAtOnce)):
+		case <-time.After(min(max(step*time.Duration(next)-passed, turnsAtOnce), refusalsAlike)):
 		case <-ctx.Done():
 			step = 0
 		}

@@ -181,9 +181,11 @@ func TestRefusedWhileDrained(t *testing.T) {
 		if lines[0].Code() != message.CodeServerShutdown || !retryWithin(lines[0], 10*time.Second, time.Minute) {
 			t.Errorf("connect: %v", lines[0])
 		}
+		first := lines[0]["retryAfterMillis"]
+		time.Sleep(2 * time.Second) // who is refused later has another time
 		resp := r.Do("GET", "/websocket", "", "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
 		defer resp.Body.Close()
-		if lines := endpointtest.ReadLines(t, resp.Body); resp.StatusCode != http.StatusServiceUnavailable || lines[0].Code() != message.CodeServerShutdown || !retryWithin(lines[0], 10*time.Second, time.Minute) {
+		if lines := endpointtest.ReadLines(t, resp.Body); resp.StatusCode != http.StatusServiceUnavailable || lines[0].Code() != message.CodeServerShutdown || !retryWithin(lines[0], 10*time.Second, time.Minute) || lines[0]["retryAfterMillis"] == first {
 			t.Errorf("upgrade: %d %v", resp.StatusCode, lines)
 		} else if want := fmt.Sprint((int(lines[0]["retryAfterMillis"].(float64)) + 999) / 1000); resp.Header.Get("Retry-After") != want {
 			t.Errorf("Retry-After %s, want %s", resp.Header.Get("Retry-After"), want)
