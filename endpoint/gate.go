@@ -3,7 +3,6 @@ package endpoint
 import (
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/go-chi/httprate"
 )
@@ -14,11 +13,11 @@ type Gate struct {
 	MaxSessions int // max-new-sessions-per-minute-per-address, 0: no limit
 }
 
-// NewGate makes one with the limit; zero or less is no limit.
-func NewGate(sessionsPerMinute int) *Gate {
+// NewGate makes one with the limit; zero or less is no limit. It counts at most so many addresses at a time (max-counted-addresses; zero or less: [DefaultMaxCounted]).
+func NewGate(sessionsPerMinute, counted int) *Gate {
 	g := &Gate{MaxSessions: sessionsPerMinute}
 	if sessionsPerMinute > 0 {
-		g.sessions = httprate.NewRateLimiter(sessionsPerMinute, time.Minute)
+		g.sessions = limiter(sessionsPerMinute, counted)
 	}
 	return g
 }

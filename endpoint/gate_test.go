@@ -9,7 +9,7 @@ import (
 
 func TestNewSessionsPerAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := NewGate(3)
+		g := NewGate(3, 0)
 		take := func(addr string, want ...bool) {
 			t.Helper()
 			for i, want := range want {
@@ -31,7 +31,7 @@ func TestNewSessionsPerAddress(t *testing.T) {
 }
 
 func TestGateWithoutALimit(t *testing.T) {
-	g := NewGate(-1)
+	g := NewGate(-1, 0)
 	for i := range 1000 {
 		if !g.NewSession("192.0.2.1:1") {
 			t.Fatal(fmt.Sprint("refused at ", i))

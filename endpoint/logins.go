@@ -4,7 +4,6 @@ import (
 	"math"
 	"runtime"
 	"sync"
-	"time"
 
 	"github.com/go-chi/httprate"
 
@@ -28,11 +27,12 @@ type Logins struct {
 	total int
 }
 
-// NewLogins makes one that lets an address and a user name fail so often in a minute; zero or less is no limit.
-func NewLogins(failuresPerMinute int) *Logins {
+// NewLogins makes one that lets an address and a user name fail so often in a minute; zero or less is no limit. It counts at most so many of them at a time
+// (max-counted-addresses; zero or less: [DefaultMaxCounted]).
+func NewLogins(failuresPerMinute, counted int) *Logins {
 	l := &Logins{max: max(failuresPerMinute, 0), most: loginsPerCPU * runtime.GOMAXPROCS(0), under: make(map[string]int)}
 	if l.max > 0 {
-		l.failures = httprate.NewRateLimiter(l.max, time.Minute)
+		l.failures = limiter(l.max, counted)
 	}
 	return l
 }

@@ -25,7 +25,7 @@ func try(l *Logins, addr, user string) message.Code {
 
 func TestLoginFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLogins(3)
+		l := NewLogins(3, 0)
 		for i := range 3 {
 			if code := try(l, "192.0.2.1:1", "ann"); code != 0 {
 				t.Fatalf("%v after %d failures", code, i)
@@ -57,7 +57,7 @@ func TestLoginFailures(t *testing.T) {
 // The limiter counts with a window that slides, and rounds: just below the limit it did not count any more, and who came at the right second could guess without end.
 func TestLoginFailuresOverTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, tried := NewLogins(5), 0
+		l, tried := NewLogins(5, 0), 0
 		for began := time.Now(); time.Since(began) < 10*time.Minute; time.Sleep(100 * time.Millisecond) {
 			if try(l, "192.0.2.1:1", "ann") == 0 {
 				tried++
@@ -71,7 +71,7 @@ func TestLoginFailuresOverTime(t *testing.T) {
 
 // Logins under way count like failures, and those that succeed give their places back.
 func TestLoginsUnderWay(t *testing.T) {
-	l := NewLogins(2)
+	l := NewLogins(2, 0)
 	begin := func(want message.Code) {
 		t.Helper()
 		var got message.Code
@@ -99,7 +99,7 @@ func TestLoginsUnderWay(t *testing.T) {
 
 // Without a limit of failures there is still one for those that wait for their turn.
 func TestLoginsWithoutALimit(t *testing.T) {
-	l := NewLogins(-1)
+	l := NewLogins(-1, 0)
 	for range l.most * 3 {
 		if code := try(l, "192.0.2.1:1", "ann"); code != 0 {
 			t.Fatal(code)
@@ -133,7 +133,7 @@ func TestParallelGuesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := &Core{Logins: NewLogins(5), Passwords: passwords}
+	k := &Core{Logins: NewLogins(5, 0), Passwords: passwords}
 	var guesses sync.WaitGroup
 	start, tried := make(chan struct{}), make(chan message.Code, 60)
 	for range 60 {

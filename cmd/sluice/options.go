@@ -35,6 +35,7 @@ func serverOptions(cfg *config.Config) (server.Options, error) {
 		CookieName:       cfg.Security.SessionCookieName,
 		CookieSecure:     string(cfg.Security.SessionCookieSecure),
 		MaxLoginFailures: cfg.Security.MaxLoginFailuresPerMinute,
+		MaxCounted:       cfg.Security.MaxCountedAddresses,
 	}
 	for _, s := range cfg.Servers {
 		opts.Listeners = append(opts.Listeners, server.Listener{

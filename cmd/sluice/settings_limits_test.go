@@ -120,6 +120,15 @@ func limitProbes() []probe {
 				return times(3, func(int) string { return w.post("/longpoll", loginLine("alice", "queen"), auth...) })
 			},
 			want: seen("bad-credentials, bad-credentials, bad-credentials", "bad-credentials, bad-credentials, limit-logins max-login-failures-per-minute=2")},
+		{setting: "security/max-counted-addresses", common: login.and(page{"security": "<max-login-failures-per-minute>1</max-login-failures-per-minute>"}),
+			add: page{"security": "<max-counted-addresses>1</max-counted-addresses>"},
+			see: func(w *world) string { // the count of the name takes the place of the address's, and the next name that of the first
+				_, auth := w.welcome("/longpoll")
+				users := []string{"alice", "alice", "bob", "alice"}
+				return times(len(users), func(i int) string { return w.post("/longpoll", loginLine(users[i], "queen"), auth...) })
+			},
+			want: seen("bad-credentials, limit-logins max-login-failures-per-minute=1, limit-logins max-login-failures-per-minute=1, limit-logins max-login-failures-per-minute=1",
+				"bad-credentials, limit-logins max-login-failures-per-minute=1, bad-credentials, bad-credentials")},
 		{setting: fc + "max-pending-messages", add: page{"flex-client": "<max-pending-messages>2</max-pending-messages>"},
 			see: pending, want: seen("ok, ok, ok", "ok, ok, 503 overloaded max-pending-messages")},
 	}

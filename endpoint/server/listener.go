@@ -35,7 +35,7 @@ type listener struct {
 func (s *Server) newListener(l Listener) (*listener, error) {
 	core := s.shared
 	core.Proxies = endpoint.NewProxies(l.TrustedProxies)
-	core.Gate = endpoint.NewGate(l.MaxNewSessions)
+	core.Gate = endpoint.NewGate(l.MaxNewSessions, s.opts.MaxCounted)
 	core.Limits.RequestTimeout, core.Limits.Handshake = l.RequestBodyTimeout, l.HandshakeTimeout
 	bound := &listener{Listener: l, core: &core}
 	if l.CertificateFile != "" || l.PrivateKeyFile != "" {

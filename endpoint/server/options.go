@@ -27,6 +27,7 @@ type Options struct {
 	MaxLoginFailures int           // max-login-failures-per-minute of an address or a user: zero is no limit
 	MaxTickets       int           // max-tickets: how many tickets for plain GETs may be out; zero is 10000
 	DrainWindow      time.Duration // drain-window-millis: over how long a shutdown spreads the turns at which clients are told to move; zero: all at once
+	MaxCounted       int           // max-counted-addresses: addresses and names whose sessions and failed logins are counted, of each listener and of all logins; zero is 100000
 	RememberIDs      int           // max-remembered-message-ids: how many messageIds the API remembers to publish each once; zero is 10000
 
 	Passwords *flexsession.Passwords // nil: nobody can log in

@@ -55,7 +55,7 @@ func New(opts Options) (*Server, error) {
 		Broker:    broker,
 		Wheel:     s.wheel,
 		Passwords: opts.Passwords,
-		Logins:    endpoint.NewLogins(opts.MaxLoginFailures),
+		Logins:    endpoint.NewLogins(opts.MaxLoginFailures, opts.MaxCounted),
 		Basic:     make(map[string]bool),
 		Cookies:   endpoint.NewCookies(),
 		Tickets:   endpoint.NewTickets(opts.MaxTickets),

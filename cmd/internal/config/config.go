@@ -94,6 +94,7 @@ type Security struct {
 	SessionCookieSecure       CookieSecure // session-cookie-secure
 	MaxLoginFailuresPerMinute int          // max-login-failures-per-minute: of one address or user, 0 no limit
 }
+	MaxCountedAddresses       int          // max-counted-addresses: of each listener, and of the logins
 
 // CookieSecure says when the session cookie carries Secure.
 type CookieSecure string

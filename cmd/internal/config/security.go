@@ -45,6 +45,8 @@ func securitySettings() []Setting {
 				set: sec(func(s *securityDraft, v Value) { s.SessionCookieSecure = CookieSecure(v.Text) })},
 			Setting{Name: "max-login-failures-per-minute", Kind: Int, Default: "10", Zero: "no limit", From: sluice, Doc: "Failed logins of one address or user name in a minute; further ones are refused unseen.",
 				set: sec(func(s *securityDraft, v Value) { s.MaxLoginFailuresPerMinute = v.Int })},
+			Setting{Name: "max-counted-addresses", Kind: Int, Min: 1, Default: "100000", From: sluice, Doc: "Addresses whose new sessions are counted, of each listener, and addresses and user names whose failed logins are; past it a new one takes the place of one of the minute before, or of any.",
+				set: sec(func(s *securityDraft, v Value) { s.MaxCountedAddresses = v.Int })},
 			Setting{Name: "permissions-verifier", Kind: Opaque, Status: NotServed, Refused: true, From: glacier, Doc: "A back-end that says who may log in."},
 			Setting{Name: "session-manager", Kind: Opaque, Status: NotServed, Refused: true, From: glacier, Doc: "A back-end that is told of every session."},
 			Setting{Name: "ssl-permissions-verifier", Kind: Opaque, Status: NotServed, Refused: true, From: glacier, Doc: "The same for TLS certificates."},
