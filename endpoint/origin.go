@@ -70,7 +70,7 @@ func Headers(def *channel.ChannelDefinition) http.Header {
 	return all
 }
 
-// Guard wraps the handlers of an HTTP endpoint: its headers, TLS where it wants that, CORS for the origins it allows, a refusal for others, and for anything but GET net/http's
+// Guard wraps the handlers of an HTTP endpoint: what is set on its sockets, its headers, TLS where it wants that, CORS for the origins it allows, a refusal for others, and for anything but GET net/http's
 // protection against requests that a foreign page makes with the user's cookies (Sec-Fetch-Site, Origin). The cookies of a page that only "*" lets in are dropped.
 func (k *Core) Guard(def *channel.ChannelDefinition) func(http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
@@ -85,6 +85,7 @@ func (k *Core) Guard(def *channel.ChannelDefinition) func(http.Handler) http.Han
 	headers := Headers(def)
 	return func(next http.Handler) http.Handler {
 		checked := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			Tune(ConnOf(r), def) // of a connection that has ended there is nothing to set
 			if def.NoCacheHeaders {
 				w.Header().Set("Cache-Control", "no-store, no-transform")
 			}

@@ -60,7 +60,7 @@ func (s *Server) newListener(l Listener) (*listener, error) {
 			if counted(c).surplus {
 				ctx = context.WithValue(ctx, surplusKey{}, true)
 			}
-			return ctx
+			return endpoint.WithConn(ctx, c)
 		},
 	}
 	return bound, nil
@@ -196,7 +196,8 @@ func (c *countingListener) Accept() (net.Conn, error) {
 			conn.Close()
 			continue
 		}
-		return &countedConn{Conn: conn, l: c.l, surplus: n > c.l.MaxConnections}, nil
+		endpoint.SetKeepAlive(conn, c.l.KeepAlive) // of one that has ended already there is nothing to set
+		return &countedConn{Socket: endpoint.Socket{Conn: conn, KeepAlive: c.l.KeepAlive}, l: c.l, surplus: n > c.l.MaxConnections}, nil
 	}
 }
 
@@ -210,12 +211,13 @@ func (c *countingListener) Close() error {
 
 // countedConn gives its place back when it is closed, also after a hijack.
 type countedConn struct {
-	net.Conn
+	endpoint.Socket
 	l       *listener
 	surplus bool
 	once    sync.Once
 }
 
+// Close implements net.Conn.
 func (c *countedConn) Close() error {
 	c.once.Do(func() { c.l.open_.Add(-1) })
 	return c.Conn.Close()

@@ -13,22 +13,27 @@ import (
 func (c *countedConn) WaitReadable() error {
 	switch under := c.Conn.(type) {
 	case *net.TCPConn:
-		return waitReadable(under)
+		return c.waitReadable(under)
 	case interface{ WaitReadable() error }:
 		return under.WaitReadable()
 	}
 	return errors.ErrUnsupported
 }
 
-// waitReadable looks before it waits: Go's poller tells each arrival once, and forgets it when a wait begins.
-func waitReadable(c *net.TCPConn) error {
-	raw, err := c.SyscallConn()
+// waitReadable looks before it waits: Go's poller tells each arrival once, and forgets it when a wait begins. Who looks first is told why a connection failed, the Read that follows only that it
+// is over: so that is noted.
+func (c *countedConn) waitReadable(tcp *net.TCPConn) error {
+	raw, err := tcp.SyscallConn()
 	if err != nil {
 		return err
 	}
 	return raw.Read(func(fd uintptr) bool {
 		var b [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
-		return err != syscall.EAGAIN
+		if err == syscall.EAGAIN {
+			return false
+		}
+		c.Note(err)
+		return true
 	})
 }

@@ -1,0 +1,137 @@
+package endpoint
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"sluice/channel"
+)
+
+// Socket is a connection of one of the server's listeners: what all its layers (PROXY, TLS) stand on. It knows what was set on it, and what it failed of: net/http tells its handlers only that
+// the peer is gone. Tune, LastError and Unacknowledged find it under its layers. All methods may be called from any goroutine.
+type Socket struct {
+	net.Conn
+	KeepAlive *channel.KeepAlive // of the listener, and set by it; nil: as Go sets it
+
+	def    atomic.Pointer[channel.ChannelDefinition] // whose settings are set; nil: of none yet
+	failed atomic.Pointer[error]
+}
+
+func (s *Socket) socket() *Socket { return s }
+
+// Read implements net.Conn.
+func (s *Socket) Read(b []byte) (int, error) {
+	n, err := s.Conn.Read(b)
+	return n, s.Note(err)
+}
+
+// Write implements net.Conn.
+func (s *Socket) Write(b []byte) (int, error) {
+	n, err := s.Conn.Write(b)
+	return n, s.Note(err)
+}
+
+// Note remembers err if it says what became of the peer: not a deadline or a Close of this side's, and not an error that follows from one noted before. The kernel tells the cause once, to
+// whoever asks first, and whoever asks next reads a mere end; so Note returns the cause in place of io.EOF.
+func (s *Socket) Note(err error) error {
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	known := s.failed.Load()
+	if known == nil || *known == io.EOF && err != io.EOF { // an end in order is not the last word: the other direction may fail later
+		s.failed.Store(&err)
+		return err
+	}
+	if err == io.EOF {
+		return *known
+	}
+	return err
+}
+
+// socketOf finds the Socket under the layers of c, else the lowest layer; both may be nil.
+func socketOf(c net.Conn) (*Socket, net.Conn) {
+	for {
+		switch layer := c.(type) {
+		case interface{ socket() *Socket }:
+			return layer.socket(), c
+		case interface{ NetConn() net.Conn }: // tls.Conn
+			c = layer.NetConn()
+		case interface{ Raw() net.Conn }: // proxyproto.Conn
+			c = layer.Raw()
+		default:
+			return nil, c
+		}
+	}
+}
+
+// tcpOf is the TCP connection that c stands on; nil where that is something else.
+func tcpOf(c net.Conn) *net.TCPConn {
+	s, c := socketOf(c)
+	if s != nil {
+		c = s.Conn
+	}
+	tcp, _ := c.(*net.TCPConn)
+	return tcp
+}
+
+// connKey is the key of a request's connection in its context.
+type connKey struct{}
+
+// WithConn is for http.Server.ConnContext: ConnOf finds c for each request that comes over it.
+func WithConn(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+// ConnOf is the connection that r came over, with HTTP/2 one of many requests on it. It is nil where WithConn was not called: for a program that serves the handlers by an http.Server of its own.
+func ConnOf(r *http.Request) net.Conn {
+	c, _ := r.Context().Value(connKey{}).(net.Conn)
+	return c
+}
+
+// Tune sets on c what the channel of def says of its sockets: dead-peer-timeout-millis and socket-keepalive-enabled with its times. Requests of several channels may follow each other on
+// one connection, or share it (HTTP/2): what was set last holds. It does nothing, at the cost of a comparison, where that is set already, and where c is nil or not TCP. An error is that of a
+// connection that has ended.
+func Tune(c net.Conn, def *channel.ChannelDefinition) error {
+	tcp := tcpOf(c)
+	if tcp == nil {
+		return nil
+	}
+	keepAlive := def.KeepAlive
+	if s, _ := socketOf(c); s != nil {
+		if s.def.Swap(def) == def {
+			return nil
+		}
+		if keepAlive == nil {
+			keepAlive = s.KeepAlive
+		}
+	}
+	return errors.Join(setDeadPeer(tcp, def.DeadPeerTimeout), SetKeepAlive(tcp, keepAlive))
+}
+
+// SetKeepAlive sets the TCP keep-alive of c: SO_KEEPALIVE and its times, in whole seconds, of which zero is the operating system's own. It does nothing where k is nil and where c is not TCP.
+func SetKeepAlive(c net.Conn, k *channel.KeepAlive) error {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok || k == nil {
+		return nil
+	}
+	if !k.Enabled {
+		return tcp.SetKeepAlive(false)
+	}
+	own := func(d time.Duration) time.Duration { // zero would be Go's own, 15 s
+		if d <= 0 {
+			return -1
+		}
+		return d
+	}
+	count := k.Count
+	if count <= 0 {
+		count = -1
+	}
+	return tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: own(k.Idle), Interval: own(k.Interval), Count: count})
+}
