@@ -104,14 +104,23 @@ func Tune(c net.Conn, def *channel.ChannelDefinition) error {
 	}
 	keepAlive := def.KeepAlive
 	if s, _ := socketOf(c); s != nil {
-		if s.def.Swap(def) == def {
+		before := s.def.Swap(def)
+		if before == def {
 			return nil
 		}
-		if keepAlive == nil {
-			keepAlive = s.KeepAlive
+		if keepAlive = s.keepAliveOf(def); keepAlive == s.keepAliveOf(before) {
+			keepAlive = nil // it is set
 		}
 	}
 	return errors.Join(setDeadPeer(tcp, def.DeadPeerTimeout), SetKeepAlive(tcp, keepAlive))
+}
+
+// keepAliveOf is what holds for requests of the channel of def; nil: of none yet.
+func (s *Socket) keepAliveOf(def *channel.ChannelDefinition) *channel.KeepAlive {
+	if def != nil && def.KeepAlive != nil {
+		return def.KeepAlive
+	}
+	return s.KeepAlive
 }
 
 // SetKeepAlive sets the TCP keep-alive of c: SO_KEEPALIVE and its times, in whole seconds, of which zero is the operating system's own. It does nothing where k is nil and where c is not TCP.

@@ -97,6 +97,7 @@ const (
 	CodeMethodNotAllowed        Code = 4546 // That HTTP method is not served at this address.
 	CodeDuplicateConnect        Code = 4547 // A connect must be the first message of its frame or request, and stand there once.
 	CodeLimitSessions           Code = 4548 // The server holds as many sessions as it may.
+	CodeLimitDescriptors        Code = 4549 // The server's process holds as many files and connections open as its operating system lets it.
 	CodeInternal                Code = 4550 // The server could not do this.
 )
 
