@@ -28,6 +28,7 @@ type Core struct {
 	Logins    *Logins
 	Tickets   *Tickets
 	Proxies   *Proxies
+	Diagnose  *Diagnostics  // whose reports of failover are wanted
 	Config    func() []byte // what clients are told of the configuration (docs/protocol.md section 9)
 	Logger    zerolog.Logger
 	Stats     *Stats
@@ -50,9 +51,11 @@ type Stats struct {
 	MessagesIn   atomic.Uint64 // published by clients and accepted
 	BytesOut     atomic.Uint64
 	Writes       atomic.Uint64
-	RequestError func(code message.Code)                        // a request or connection was refused
-	ConnOpened   func(endpoint string)                          // a socket, stream or poll begins
-	ConnEnded    func(endpoint string, cause flexsession.Cause) // … and ends
+	RequestError func(code message.Code)                                               // a request or connection was refused
+	ConnOpened   func(endpoint string)                                                 // a socket, stream or poll begins
+	ConnEnded    func(endpoint string, cause flexsession.Cause)                        // … and ends
+	FailedOver   func(*flexsession.FlexClient, flexsession.Peer, flexsession.Failover) // a client reports which channels did not work
+	BadFailover  func()                                                                // … in a way that cannot be read
 }
 
 func (s *Stats) refused(code message.Code) {
@@ -72,6 +75,18 @@ func (s *Stats) Opened(endpoint string) {
 func (s *Stats) Ended(endpoint string, cause flexsession.Cause) {
 	if s.ConnEnded != nil {
 		s.ConnEnded(endpoint, cause)
+	}
+}
+
+func (s *Stats) failedOver(c *flexsession.FlexClient, p flexsession.Peer, f flexsession.Failover) {
+	if s.FailedOver != nil {
+		s.FailedOver(c, p, f)
+	}
+}
+
+func (s *Stats) badReport() {
+	if s.BadFailover != nil {
+		s.BadFailover()
 	}
 }
 

@@ -56,6 +56,7 @@ type FlexClient struct {
 	done       chan struct{} // closed by End; nil: nobody has asked for it
 }
 
+	failover   *failover // its newest report; nil: it gave none
 // interest is what a client has on one destination.
 type interest struct {
 	dest    *channel.Destination
