@@ -52,11 +52,11 @@ type FlexClient struct {
 	subs       map[string]*MessageClient
 	topics     int         // of all subscriptions
 	dests      []*interest // few: one for each destination it has subscriptions on
+	failover   *failover // its newest report; nil: it gave none
 	ended      *Cause
 	done       chan struct{} // closed by End; nil: nobody has asked for it
 }
 
-	failover   *failover // its newest report; nil: it gave none
 // interest is what a client has on one destination.
 type interest struct {
 	dest    *channel.Destination
@@ -171,6 +171,11 @@ func (c *FlexClient) Detach(t Transport, cause Cause) {
 			c.invalidate(s, Cause{Code: cause.Code, Setting: "invalidate-messageclient-on-streaming-close"})
 		}
 	}
+}
+
+// final says whether a connection that ended so takes its client with it, whatever time that has to come back: the client cannot go on, or must not.
+func final(c message.Code) bool {
+	return c == message.CodeProtocolError || c == message.CodeMessageTooLarge || c == message.CodeSlowConsumer
 }
 
 // Take appends to buf the lines that the transport of an attach is to write next, up to about limit bytes. More says that there is more which could go at once. The

@@ -93,8 +93,8 @@ type Security struct {
 	SessionCookieName         string       // session-cookie-name
 	SessionCookieSecure       CookieSecure // session-cookie-secure
 	MaxLoginFailuresPerMinute int          // max-login-failures-per-minute: of one address or user, 0 no limit
-}
 	MaxCountedAddresses       int          // max-counted-addresses: of each listener, and of the logins
+}
 
 // CookieSecure says when the session cookie carries Secure.
 type CookieSecure string
