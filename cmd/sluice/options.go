@@ -38,6 +38,7 @@ func serverOptions(cfg *config.Config) (server.Options, error) {
 		MaxCounted:       cfg.Security.MaxCountedAddresses,
 	}
 	for _, s := range cfg.Servers {
+		opts.DrainWindow = max(opts.DrainWindow, s.DrainWindow) // they end together
 		opts.Listeners = append(opts.Listeners, server.Listener{
 			ID:                 s.ID,
 			Role:               server.Role(s.Role),

@@ -81,8 +81,6 @@ func serveConfig(ctx context.Context, io std, cfg *config.Config, adjust func([]
 	announce(io, opts, s.Addrs())
 	<-ctx.Done()
 
-	stopping := log.category("Startup")
-	stopping.Info().Msg("shutting down")
 	limit, cancel := context.WithTimeout(context.Background(), shutdownTimeout(cfg))
 	defer cancel()
 	if err := s.Shutdown(limit); err != nil {

@@ -52,6 +52,7 @@ type Server struct {
 	RequestBodyTimeout                time.Duration // request-body-timeout-millis
 	HandshakeTimeout                  time.Duration // handshake-timeout-millis
 	ShutdownTimeout                   time.Duration // shutdown-timeout-millis
+	DrainWindow                       time.Duration // drain-window-millis
 
 	KeepAlive channel.KeepAlive // socket-keepalive-enabled and its times
 }

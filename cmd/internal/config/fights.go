@@ -24,6 +24,7 @@ func (l *loader) checkTogether() {
 	}
 	l.checkSessions()
 	l.checkServers()
+	l.checkDrain()
 	l.checkLogin()
 }
 
@@ -125,6 +126,19 @@ func (l *loader) checkServers() {
 			l.rep.warnf(s.at, "the internal server is open to every interface, without a login; give it a bind-address")
 		case s.Role == RoleAPI && len(l.cfg.API.Keys) == 0:
 			l.rep.warnf(s.at, "nobody can use the api server: there is no api/key")
+		}
+	}
+}
+
+// checkDrain compares what a shutdown is to do with the time it has: the server leaves a fifth of that for the last goodbyes.
+func (l *loader) checkDrain() {
+	timeout := time.Duration(0)
+	for _, s := range l.servers {
+		timeout = max(timeout, s.ShutdownTimeout)
+	}
+	for _, s := range l.servers {
+		if s.DrainWindow > timeout*4/5 {
+			l.rep.warnf(s.given["drain-window-millis"], "drain-window-millis (%s) is more than four fifths of shutdown-timeout-millis (%s): the turns are spread over that", short(s.DrainWindow), short(timeout))
 		}
 	}
 }
