@@ -74,7 +74,7 @@ func TestLinesBehindAnAttachAreSerial(t *testing.T) {
 	}
 	registry := flexsession.NewRegistry(flexsession.Options{Wheel: heartbeat.New(heartbeat.Options{})})
 	var refused *message.Error
-	client, _, refused = registry.NewClient(&channel.ChannelDefinition{}, nil, false)
+	client, _, refused = registry.NewClient(&channel.ChannelDefinition{}, flexsession.Peer{}, nil, false)
 	if refused != nil {
 		t.Fatal(refused)
 	}

@@ -28,6 +28,7 @@ var operations = map[string]func(x *Exchange, req *message.Request, reply func([
 // ping is a connect (header DSId "nil"), or a heartbeat.
 func (x *Exchange) ping(i int, req *message.Request, send func([]byte)) {
 	if req.Headers.DSId != "nil" {
+		x.tried(req)
 		send(acknowledge(req, message.Acknowledge{}))
 		return
 	}
@@ -50,7 +51,7 @@ func (x *Exchange) connect(i int, req *message.Request, send func([]byte)) *mess
 	if err != nil {
 		return err
 	}
-	c, secret, err := x.Core.Registry.NewClient(x.Def, record, req.Unreliable)
+	c, secret, err := x.Core.Registry.NewClient(x.Def, x.Peer, record, req.Unreliable)
 	if err != nil {
 		return err
 	}
@@ -63,6 +64,7 @@ func (x *Exchange) connect(i int, req *message.Request, send func([]byte)) *mess
 		Headers: message.AcknowledgeHeaders{DSId: c.ID(), DSSecret: secret},
 		Body:    x.welcome(req.Headers.NeedsConfig),
 	}))
+	x.tried(req)
 	if req.HasAttach {
 		x.Carrier.Attach(req, send)
 	}
@@ -189,6 +191,7 @@ func (x *Exchange) login(req *message.Request, reply func([]byte)) *message.Erro
 	if err := x.Client.Login(p, x.Def.Kind != channel.WebSocket); err != nil {
 		return err
 	}
+	x.identified()
 	if r := x.Client.Record(); r != nil && x.Def.Kind != channel.WebSocket {
 		x.Carrier.Renewed(r)
 	}

@@ -162,7 +162,7 @@ func (k *Core) Guest(w http.ResponseWriter, r *http.Request, def *channel.Channe
 	if guest {
 		record = k.Registry.NewGuestRecord(def)
 	}
-	c, _, err := k.Registry.NewClient(def, record, true)
+	c, _, err := k.Registry.NewClient(def, peer, record, true)
 	if err == nil && guest && user != nil {
 		err = c.Login(user, false)
 	}

@@ -45,7 +45,7 @@ func newHouse(t testing.TB, change func(*Options)) *house {
 
 func (h *house) client(t testing.TB) *FlexClient {
 	t.Helper()
-	c, _, err := h.registry.NewClient(h.def, nil, false)
+	c, _, err := h.registry.NewClient(h.def, Peer{}, nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestEndsOnce(t *testing.T) {
 		var all sync.WaitGroup
 		for range 200 {
 			record, _ := h.registry.NewRecord(def)
-			c, _, err := h.registry.NewClient(h.def, record, false)
+			c, _, err := h.registry.NewClient(h.def, Peer{}, record, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -228,7 +228,7 @@ func TestRememberedEnds(t *testing.T) {
 	bubble(t, few, func(t *testing.T, h *house) {
 		var ids, secrets []string
 		for range 5 {
-			c, secret, _ := h.registry.NewClient(h.def, nil, false)
+			c, secret, _ := h.registry.NewClient(h.def, Peer{}, nil, false)
 			c.End(Because(message.CodeAdministrator))
 			ids, secrets = append(ids, c.ID()), append(secrets, secret)
 		}
@@ -248,13 +248,13 @@ func TestLimits(t *testing.T) {
 	limits := func(o *Options) { o.MaxClients, o.MaxClientsPerSession, o.MaxSubscriptions = 3, 2, 2 }
 	bubble(t, limits, func(t *testing.T, h *house) {
 		r, _ := h.registry.NewRecord(&channel.ChannelDefinition{})
-		h.registry.NewClient(h.def, r, false)
-		c, _, _ := h.registry.NewClient(h.def, r, false)
-		if _, _, err := h.registry.NewClient(h.def, r, false); err == nil || err.Code != message.CodeLimitClientsPerSession || err.Value != 2 {
+		h.registry.NewClient(h.def, Peer{}, r, false)
+		c, _, _ := h.registry.NewClient(h.def, Peer{}, r, false)
+		if _, _, err := h.registry.NewClient(h.def, Peer{}, r, false); err == nil || err.Code != message.CodeLimitClientsPerSession || err.Value != 2 {
 			t.Errorf("a third client of a session: %v", err)
 		}
 		h.client(t)
-		if _, _, err := h.registry.NewClient(h.def, nil, false); err == nil || err.Code != message.CodeLimitClients || err.Value != 3 {
+		if _, _, err := h.registry.NewClient(h.def, Peer{}, nil, false); err == nil || err.Code != message.CodeLimitClients || err.Value != 3 {
 			t.Errorf("a fourth client: %v", err)
 		}
 		h.subscribe(t, c, "a")

@@ -24,7 +24,7 @@ func TestRecordEndsMeanwhile(t *testing.T) {
 			t.Fatal(err)
 		}
 		var all sync.WaitGroup
-		all.Go(func() { h.registry.NewClient(h.def, r, false) })
+		all.Go(func() { h.registry.NewClient(h.def, Peer{}, r, false) })
 		all.Go(func() { r.Session(polling, Peer{}, 0) })
 		all.Go(func() { runtime.Gosched(); r.End(Because(message.CodeLogout)) })
 		all.Wait()
@@ -111,7 +111,7 @@ func TestOneUserOfARecord(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, h *house) {
 		r, _ := h.registry.NewRecord(polling)
 		client := func() *FlexClient {
-			c, _, err := h.registry.NewClient(h.def, r, false)
+			c, _, err := h.registry.NewClient(h.def, Peer{}, r, false)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -74,6 +74,8 @@ type Registry struct {
 type end struct {
 	secret secretHash
 	cause  Cause
+	facts  Facts
+	at     time.Time
 }
 
 // NewRegistry makes an empty one.
@@ -89,12 +91,12 @@ func NewRegistry(opts Options) *Registry {
 	}
 }
 
-// NewClient makes a client that connects on the channel of def, under r if it is not nil, and returns the secret, which is not kept.
-func (g *Registry) NewClient(def *channel.ChannelDefinition, r *Record, unreliable bool) (c *FlexClient, secret string, err *message.Error) {
+// NewClient makes a client that connects from peer on the channel of def, under r if it is not nil, and returns the secret, which is not kept.
+func (g *Registry) NewClient(def *channel.ChannelDefinition, peer Peer, r *Record, unreliable bool) (c *FlexClient, secret string, err *message.Error) {
 	secret = randomText(18)
 	c = &FlexClient{id: g.opts.Node + "-" + randomText(15), secret: hashSecret(secret), unreliable: unreliable, created: time.Now(), registry: g}
 	c.out.timed = g.timed
-	c.presence.def = def
+	c.presence.def, c.peer = def, peer
 	if r != nil {
 		c.record, c.principal = r, r.Principal()
 		c.fromRecord = c.principal != nil
@@ -248,6 +250,7 @@ func (g *Registry) Records() int {
 // NewWebSocketSession makes the session of a socket that was just opened; r is the record of the cookie that came with it, or nil.
 func (g *Registry) NewWebSocketSession(def *channel.ChannelDefinition, peer Peer, socket Socket, r *Record) *WebSocketSession {
 	s := &WebSocketSession{base: base{id: randomText(12), def: def, peer: peer, created: time.Now(), registry: g}, socket: socket, record: r}
+	s.owner = g
 	g.sessionEntered(s)
 	g.sessionCreated(s)
 	return s
@@ -290,6 +293,7 @@ func (g *Registry) Refuse(cause Cause) {
 }
 
 func (g *Registry) clientEnded(c *FlexClient, principal *channel.Principal, cause Cause) {
+	facts := c.Facts()
 	g.mu.Lock()
 	delete(g.clients, c.id)
 	g.userChangedLocked(c, principal, nil)
@@ -297,7 +301,7 @@ func (g *Registry) clientEnded(c *FlexClient, principal *channel.Principal, caus
 		delete(g.ends, *g.order.front())
 		g.order.pop()
 	}
-	g.ends[c.id] = end{c.secret, cause}
+	g.ends[c.id] = end{c.secret, cause, facts, time.Now()}
 	g.order.push(c.id)
 	g.mu.Unlock()
 	g.each(func(l Listener) {
