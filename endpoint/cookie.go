@@ -1,6 +1,9 @@
 package endpoint
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -8,20 +11,97 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/alexedwards/scs/v2/memstore"
+	"github.com/rs/zerolog"
 
 	"sluice/flexsession"
+	"sluice/flexsession/filestore"
 )
 
-// innerID is the key under which a cookie's stored half names its record.
-const innerID = "id"
+// Cookies knows which record a session cookie is of. What it knows is in memory, or in a file that outlives the process; the records themselves are the Registry's in either case, so that no request waits
+// for a disk but those that change what is stored: connect, login and logout over HTTP, and writes of attributes. Safe for concurrent use.
+type Cookies struct {
+	scs    *scs.SessionManager
+	file   *filestore.Store // nil: in memory
+	logger zerolog.Logger
+}
 
-// NewCookies makes the store of cookies: scs with its memory store. How long a session may be idle is the Registry's affair, so scs has no idle timeout (with one, every
-// Load would count as a change), and the store needs no clean-up goroutine: the Registry drops what has ended.
-func NewCookies() *scs.SessionManager {
-	return &scs.SessionManager{
-		Store:    memstore.NewWithCleanupInterval(0),
-		Codec:    scs.GobCodec{},
-		Lifetime: 10 * 365 * 24 * time.Hour,
+var _ flexsession.Store = (*Cookies)(nil)
+
+// NewCookies makes one on an open file of sessions, or, with nil, in memory. Tokens and their form are those of scs. How long a session may be idle is the Registry's affair, so scs has no idle timeout (with one, every
+// Load would count as a change), and the memory store needs no clean-up goroutine: the Registry drops what has ended.
+func NewCookies(file *filestore.Store, logger zerolog.Logger) *Cookies {
+	c := &Cookies{file: file, logger: logger, scs: &scs.SessionManager{Codec: filestore.Codec{}, Lifetime: 10 * 365 * 24 * time.Hour}}
+	if file != nil {
+		c.scs.Store = file
+	} else {
+		c.scs.Store = memstore.NewWithCleanupInterval(0)
+	}
+	return c
+}
+
+// record is the inner id of the record whose cookie has that value; "" when there is none.
+func (c *Cookies) record(ctx context.Context, token string) string {
+	ctx, err := c.scs.Load(ctx, token)
+	if err != nil {
+		c.logger.Error().Err(err).Msg("the store of sessions could not be read")
+		return ""
+	}
+	return c.scs.GetString(ctx, filestore.KeyID)
+}
+
+// issue stores the record under a new value of its cookie, in place of the one before. The caller holds the record's Cookie.
+func (c *Cookies) issue(ctx context.Context, r *flexsession.Record) (token string, err error) {
+	ctx, err = c.scs.Load(ctx, "")
+	if err != nil {
+		return "", err
+	}
+	c.scs.Put(ctx, filestore.KeyID, r.ID())
+	if c.file != nil {
+		state, err := json.Marshal(r.Stored())
+		if err != nil {
+			return "", err
+		}
+		c.scs.Put(ctx, filestore.KeyState, state)
+	}
+	token, _, err = c.scs.Commit(ctx)
+	return token, err
+}
+
+// Save implements flexsession.Store.
+func (c *Cookies) Save(s flexsession.Stored) error {
+	if c.file == nil {
+		return nil
+	}
+	state, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	err = c.file.Update(s.ID, state)
+	switch {
+	case errors.Is(err, filestore.ErrUnknown):
+		return flexsession.ErrNotStored
+	case err != nil:
+		c.logger.Error().Err(err).Msg("a session could not be stored")
+	}
+	return err
+}
+
+// Forget implements flexsession.Store.
+func (c *Cookies) Forget(id, token string) {
+	if c.file != nil {
+		c.file.Remove(id)
+	} else if token != "" {
+		_ = c.scs.Store.Delete(token) // memory does not fail
+	}
+}
+
+// Leave implements flexsession.Store.
+func (c *Cookies) Leave(active map[string]time.Time) {
+	if c.file == nil {
+		return
+	}
+	if err := c.file.Settle(active); err != nil {
+		c.logger.Error().Err(err).Msg("it could not be stored when sessions were last active: after the start all of them count as active now")
 	}
 }
 
@@ -31,40 +111,39 @@ func (k *Core) CookieRecord(r *http.Request) *flexsession.Record {
 	if err != nil || c.Value == "" || len(c.Value) > 128 {
 		return nil
 	}
-	ctx, err := k.Cookies.Load(r.Context(), c.Value)
-	if err != nil {
+	id := k.Cookies.record(r.Context(), c.Value)
+	if id == "" {
 		return nil
 	}
-	return k.Registry.Record(k.Cookies.GetString(ctx, innerID))
+	if record := k.Registry.Record(id); record != nil && record.HasCookie() {
+		return record
+	}
+	return nil
 }
 
 // setCookie stores which record the cookie names, under a new token, and puts it on w. The old token is no longer good: a cookie that somebody planted before the login is
-// worth nothing after it. A page that only "*" lets in gets none.
+// worth nothing after it. A page that only "*" lets in gets none; nor does any while the store fails, and then the old one is worth nothing either.
 func (k *Core) setCookie(w http.ResponseWriter, r *http.Request, record *flexsession.Record) error {
 	record.Cookie.Lock()
 	defer record.Cookie.Unlock()
 	if sender(r) == stranger {
-		if old, _ := record.SetToken(""); old != "" {
-			k.Forget(old)
-		}
+		k.dropCookie(record)
 		return nil
 	}
-	ctx, err := k.Cookies.Load(r.Context(), "")
+	token, err := k.Cookies.issue(r.Context(), record)
 	if err != nil {
-		return err
-	}
-	k.Cookies.Put(ctx, innerID, record.ID())
-	token, _, err := k.Cookies.Commit(ctx)
-	if err != nil {
+		k.dropCookie(record)
 		return err
 	}
 	old, ok := record.SetToken(token)
 	if !ok {
-		k.Forget(token) // the record has just ended
+		k.Cookies.Forget(record.ID(), token) // the record has just ended
 		return nil
 	}
 	if old != "" {
-		k.Forget(old)
+		if k.Cookies.file == nil { // a file has one token for each record
+			k.Cookies.Forget(record.ID(), old)
+		}
 		// RFC 6265 section 4.1.1: an answer sets a cookie once, also when the connect before the login in its request has set it.
 		mine := func(set string) bool { return strings.HasPrefix(set, k.Limits.CookieName+"="+old+";") }
 		w.Header()["Set-Cookie"] = slices.DeleteFunc(w.Header()["Set-Cookie"], mine)
@@ -73,10 +152,10 @@ func (k *Core) setCookie(w http.ResponseWriter, r *http.Request, record *flexses
 	return nil
 }
 
-// Forget drops the stored half of a cookie.
-func (k *Core) Forget(token string) {
-	if err := k.Cookies.Store.Delete(token); err != nil {
-		k.Logger.Warn().Err(err).Msg("a session cookie could not be dropped from the store")
+// dropCookie makes the record's cookie worth nothing. The caller holds its Cookie.
+func (k *Core) dropCookie(record *flexsession.Record) {
+	if old, had := record.DropToken(); had {
+		k.Cookies.Forget(record.ID(), old)
 	}
 }
 

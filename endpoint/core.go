@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/alexedwards/scs/v2"
 	"github.com/rs/zerolog"
 
 	"sluice/channel"
@@ -22,7 +21,7 @@ type Core struct {
 	Wheel     *heartbeat.Wheel
 	Passwords *flexsession.Passwords // nil: nobody can log in
 	Basic     map[string]bool        // ids of the constraints with auth-method Basic
-	Cookies   *scs.SessionManager
+	Cookies   *Cookies
 	Limits    Limits
 	Gate      *Gate
 	Logins    *Logins

@@ -95,6 +95,12 @@ func (p *Passwords) Verify(user, password string) (*channel.Principal, bool) {
 	return entry.principal, true
 }
 
+// User is the user of that name, as the file has it, for who has logged in before.
+func (p *Passwords) User(name string) (*channel.Principal, bool) {
+	entry, ok := p.users[name]
+	return entry.principal, ok
+}
+
 // anyHash is a hash that costs as much to compare with as any of that cost. No password is known for it, and its result is not looked at.
 func anyHash(cost int) []byte {
 	return fmt.Appendf(nil, "$2b$%02d$%s", cost, strings.Repeat(".", 53))

@@ -18,12 +18,16 @@ type Record struct {
 	registry *Registry
 	idle     heartbeat.Idle
 	guest    bool // ends with its only client: no cookie will come back for it
+	restored bool // it comes from the store
 
-	// Cookie serialises changes of the cookie's stored half; whoever loads and commits it holds it.
+	Attributes // of all its sessions
+
+	// Cookie serialises changes of the cookie's stored half, and of what is in it; whoever loads and commits it holds it.
 	Cookie sync.Mutex
 
 	mu        sync.Mutex // guards the following
-	token     string     // the cookie's value, so that the stored half can go when the record ends
+	token     string     // the cookie's value, so that the stored half can go when the record ends; "" as long as none has come to a restored one
+	stored    bool       // it has a cookie, and so a stored half
 	principal *channel.Principal
 	sessions  map[string]Session // by endpoint id
 	clients   map[*FlexClient]struct{}
@@ -51,8 +55,24 @@ func (r *Record) SetToken(token string) (old string, ok bool) {
 	if r.ended {
 		return "", false
 	}
-	old, r.token = r.token, token
+	old, r.token, r.stored = r.token, token, token != ""
 	return old, true
+}
+
+// DropToken makes the record one without a cookie. It returns the value as far as it was known, and whether there was a cookie.
+func (r *Record) DropToken() (old string, had bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old, had = r.token, r.stored
+	r.token, r.stored = "", false
+	return old, had
+}
+
+// HasCookie says whether some value of the cookie is good for the record, and so whether it has a stored half.
+func (r *Record) HasCookie() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stored
 }
 
 // Guest says whether the record belongs to one client that uses no cookie.
@@ -69,16 +89,21 @@ func (r *Record) login(p *channel.Principal) *message.Error {
 	return nil
 }
 
+// logout takes the user off the record, and what was remembered with it. A store that fails at this has said so.
 func (r *Record) logout() {
+	r.Cookie.Lock()
+	defer r.Cookie.Unlock()
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.principal = nil
+	r.mu.Unlock()
+	r.clear()
+	_ = r.keep(nil)
 }
 
-// watch begins the session timeout.
-func (r *Record) watch() {
+// watch begins the session timeout of a record that was not active for that long.
+func (r *Record) watch(idle time.Duration) {
 	if d := r.def.SessionTimeout; d > 0 {
-		r.idle.Start(r.registry.opts.Wheel, d, func() { go r.expire() }) // the wheel must not wait for listeners
+		r.idle.StartSince(r.registry.opts.Wheel, idle, d, func() { go r.expire() }) // the wheel must not wait for listeners
 	}
 }
 
@@ -87,7 +112,7 @@ func (r *Record) expire() {
 	if r.guest {
 		for _, c := range r.members() {
 			if c.onSocket() {
-				r.watch()
+				r.watch(0)
 				return
 			}
 		}
@@ -119,7 +144,10 @@ func (r *Record) Session(def *channel.ChannelDefinition, peer Peer, limit int) S
 		s, h = longpoll, &longpoll.httpSession
 	}
 	h.id, h.def, h.peer, h.created, h.registry = randomText(12), def, peer, time.Now(), r.registry
-	h.record, h.limit = r, limit
+	h.record, h.limit, h.Attributes = r, limit, &r.Attributes
+	if r.restored {
+		h.created = r.created // it goes on
+	}
 	if r.sessions == nil {
 		r.sessions = make(map[string]Session, 1)
 	}
@@ -203,12 +231,13 @@ func (r *Record) End(cause Cause) bool {
 		return false
 	}
 	r.ended = true
-	sessions, token := r.sessions, r.token
+	sessions, token, stored := r.sessions, r.token, r.stored
 	r.sessions = nil
 	r.mu.Unlock()
+	r.Attributes.close()
 
 	r.idle.Stop()
-	r.registry.recordEnded(r, token)
+	r.registry.recordEnded(r, token, stored && cause.Code != message.CodeServerShutdown) // the next process may go on with it
 	for _, c := range r.members() {
 		if cause.Code != message.CodeSessionTimeout || !c.orphan(r, cause) {
 			c.End(cause)

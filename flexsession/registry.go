@@ -20,12 +20,14 @@ type Options struct {
 	MaxClientsPerSession int           // max-clients-per-session (100)
 	MaxSessions          int           // max-sessions: login records, one for each cookie (200000)
 	ClientTimeout        time.Duration // flex-client/timeout-minutes: how long a client outlives its last session; 0: not at all
+	MaxAttributes        int           // max-attributes of one session or client (100)
+	MaxAttributeBytes    int           // max-attribute-bytes: of one attribute, its name and its value in JSON (4096)
 	RememberEnds         int           // max-remembered-ends: how many ended clients can still be told why (10000)
 
 	Node      string           // opaque tag at the front of each DSId, so that another node can tell whose it is
 	Wheel     *heartbeat.Wheel // for the session timeouts; required
 	Listeners []Listener
-	Forget    func(token string)  // drops the stored half of a cookie; may be nil
+	Store     Store               // of the stored halves of records; nil: there are none
 	Latency   func(time.Duration) // told how long some messages took from publish to a connection; may be nil
 }
 
@@ -45,11 +47,13 @@ func (o *Options) defaults() {
 	def(&o.MaxClientsPerSession, 100)
 	def(&o.MaxSessions, 200000)
 	def(&o.RememberEnds, 10000)
+	def(&o.MaxAttributes, 100)
+	def(&o.MaxAttributeBytes, 4096)
 	if o.Node == "" {
 		o.Node = randomText(3)
 	}
-	if o.Forget == nil {
-		o.Forget = func(string) {}
+	if o.Store == nil {
+		o.Store = noStore{}
 	}
 	if o.Latency == nil {
 		o.Latency = func(time.Duration) {}
@@ -74,8 +78,6 @@ type Registry struct {
 type end struct {
 	secret secretHash
 	cause  Cause
-	facts  Facts
-	at     time.Time
 }
 
 // NewRegistry makes an empty one.
@@ -91,12 +93,13 @@ func NewRegistry(opts Options) *Registry {
 	}
 }
 
-// NewClient makes a client that connects from peer on the channel of def, under r if it is not nil, and returns the secret, which is not kept.
-func (g *Registry) NewClient(def *channel.ChannelDefinition, peer Peer, r *Record, unreliable bool) (c *FlexClient, secret string, err *message.Error) {
+// NewClient makes a client that connects on the channel of def, under r if it is not nil, and returns the secret, which is not kept.
+func (g *Registry) NewClient(def *channel.ChannelDefinition, r *Record, unreliable bool) (c *FlexClient, secret string, err *message.Error) {
 	secret = randomText(18)
 	c = &FlexClient{id: g.opts.Node + "-" + randomText(15), secret: hashSecret(secret), unreliable: unreliable, created: time.Now(), registry: g}
+	c.owner = g
 	c.out.timed = g.timed
-	c.presence.def, c.peer = def, peer
+	c.presence.def = def
 	if r != nil {
 		c.record, c.principal = r, r.Principal()
 		c.fromRecord = c.principal != nil
@@ -209,7 +212,7 @@ func (g *Registry) Count() (clients, sessions int) {
 
 // NewRecord makes a login record on the channel of def, whose session settings it follows. It is refused when there are as many as there may be.
 func (g *Registry) NewRecord(def *channel.ChannelDefinition) (*Record, *message.Error) {
-	r := &Record{id: randomText(18), def: def, created: time.Now(), registry: g}
+	r := g.newRecord(randomText(18), def)
 	g.mu.Lock()
 	full := len(g.records) >= g.opts.MaxSessions
 	if !full {
@@ -219,17 +222,24 @@ func (g *Registry) NewRecord(def *channel.ChannelDefinition) (*Record, *message.
 	if full {
 		return nil, &message.Error{Code: message.CodeLimitSessions, Value: g.opts.MaxSessions}
 	}
-	r.watch()
+	r.watch(0)
 	return r, nil
 }
 
 // NewGuestRecord makes a record for one client that uses HTTP without a cookie. It ends with that client, so it needs no limit of its own.
 func (g *Registry) NewGuestRecord(def *channel.ChannelDefinition) *Record {
-	r := &Record{id: randomText(18), def: def, created: time.Now(), registry: g, guest: true}
+	r := g.newRecord(randomText(18), def)
+	r.guest = true
 	g.mu.Lock()
 	g.records[r.id] = r
 	g.mu.Unlock()
-	r.watch()
+	r.watch(0)
+	return r
+}
+
+func (g *Registry) newRecord(id string, def *channel.ChannelDefinition) *Record {
+	r := &Record{id: id, def: def, created: time.Now(), registry: g}
+	r.owner, r.record = g, r
 	return r
 }
 
@@ -267,6 +277,7 @@ func (g *Registry) Close(cause Cause) {
 		records = append(records, r)
 	}
 	g.mu.Unlock()
+	g.leave(records)
 	for _, c := range g.Clients() {
 		c.End(cause)
 	}
@@ -293,7 +304,6 @@ func (g *Registry) Refuse(cause Cause) {
 }
 
 func (g *Registry) clientEnded(c *FlexClient, principal *channel.Principal, cause Cause) {
-	facts := c.Facts()
 	g.mu.Lock()
 	delete(g.clients, c.id)
 	g.userChangedLocked(c, principal, nil)
@@ -301,7 +311,7 @@ func (g *Registry) clientEnded(c *FlexClient, principal *channel.Principal, caus
 		delete(g.ends, *g.order.front())
 		g.order.pop()
 	}
-	g.ends[c.id] = end{c.secret, cause, facts, time.Now()}
+	g.ends[c.id] = end{c.secret, cause}
 	g.order.push(c.id)
 	g.mu.Unlock()
 	g.each(func(l Listener) {
@@ -333,11 +343,11 @@ func (g *Registry) userChangedLocked(c *FlexClient, before, after *channel.Princ
 	}
 }
 
-func (g *Registry) recordEnded(r *Record, token string) {
+func (g *Registry) recordEnded(r *Record, token string, forget bool) {
 	g.mu.Lock()
 	delete(g.records, r.id)
 	g.mu.Unlock()
-	if token != "" {
-		g.opts.Forget(token)
+	if forget {
+		g.opts.Store.Forget(r.id, token)
 	}
 }

@@ -26,6 +26,12 @@ type Session interface {
 	Connections() int      // open sockets, streams or waiting polls
 	Invalidate(Cause) bool // ends it; reports whether this call did
 
+	// What a program remembers with it, as for [Attributes]: of a WebSocketSession until it ends, of the others until their record does.
+	SetAttribute(name string, value any) error
+	RemoveAttribute(name string) error
+	Attribute(name string, into any) (bool, error)
+	AttributeNames() []string
+
 	add(*FlexClient)
 	drop(*FlexClient)
 }
@@ -94,6 +100,7 @@ type Socket interface{ End(Cause) }
 // WebSocketSession is the session of one WebSocket. It dies with the socket, whatever the reason, and the socket with it. (LCDS: RTMPFlexSession.)
 type WebSocketSession struct {
 	base
+	Attributes
 	socket Socket
 	record *Record // of the cookie that came with the upgrade; nil without one
 }
@@ -110,6 +117,7 @@ func (s *WebSocketSession) Invalidate(cause Cause) bool {
 	if !s.finish(s, cause) {
 		return false
 	}
+	s.Attributes.close()
 	s.socket.End(cause)
 	return true
 }
@@ -117,8 +125,9 @@ func (s *WebSocketSession) Invalidate(cause Cause) bool {
 // httpSession is what StreamingSession and LongPollSession share: they are views of a record, and end with it.
 type httpSession struct {
 	base
-	record *Record
-	limit  int // max-persistent-connections-per-session for this user agent; 0: none
+	*Attributes // of the record
+	record      *Record
+	limit       int // max-persistent-connections-per-session for this user agent; 0: none
 }
 
 // Record is the login record the session is a view of.

@@ -20,7 +20,10 @@ type Idle struct {
 // at most two ticks later. With d zero or less f is never called; the Idle then only keeps the time for [Idle.Since].
 // After f was called the Idle is off until it is started again, which f itself may do. Starting one that is on replaces d and f.
 // Start panics when w is not the wheel of the first Start.
-func (i *Idle) Start(w *Wheel, d time.Duration, f func()) {
+func (i *Idle) Start(w *Wheel, d time.Duration, f func()) { i.StartSince(w, 0, d, f) }
+
+// StartSince is Start for what was last touched that long ago: f is called when the rest of d has passed, at the next tick if nothing is left of it.
+func (i *Idle) StartSince(w *Wheel, ago, d time.Duration, f func()) {
 	switch {
 	case f == nil:
 		panic("heartbeat: Idle.Start with a nil function")
@@ -31,7 +34,7 @@ func (i *Idle) Start(w *Wheel, d time.Duration, f func()) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	i.last.Store(int64(w.clock()))
+	i.last.Store(int64(w.clock() - max(0, ago)))
 	i.limit, i.timer.idle = d, i
 	if d <= 0 {
 		w.disarm(&i.timer)

@@ -9,6 +9,7 @@ import (
 
 	"sluice/channel"
 	"sluice/flexsession"
+	"sluice/flexsession/filestore"
 )
 
 // Options says what a server is to be. New fills in the defaults that are named.
@@ -29,6 +30,9 @@ type Options struct {
 	DrainWindow      time.Duration // drain-window-millis: over how long a shutdown spreads the turns at which clients are told to move; zero: all at once
 	MaxCounted       int           // max-counted-addresses: addresses and names whose sessions and failed logins are counted, of each listener and of all logins; zero is 100000
 	RememberIDs      int           // max-remembered-message-ids: how many messageIds the API remembers to publish each once; zero is 10000
+
+	// Sessions, if not nil, keeps HTTP sessions over a restart: who opened it closes it, after Shutdown. With nil they end with the process. (session-store, data-directory)
+	Sessions *filestore.Store
 
 	Passwords *flexsession.Passwords // nil: nobody can log in
 	APIKeys   []APIKey               // none: the API answers nobody

@@ -25,6 +25,7 @@ type Server struct {
 	shared   endpoint.Core // what the Cores of all listeners have in common
 	metrics  *metrics
 	recent   *recentIDs // what the API published, on whichever listener
+	alive    heartbeat.Timer
 	started  time.Time
 
 	listeners []*listener
@@ -57,7 +58,7 @@ func New(opts Options) (*Server, error) {
 		Passwords: opts.Passwords,
 		Logins:    endpoint.NewLogins(opts.MaxLoginFailures, opts.MaxCounted),
 		Basic:     make(map[string]bool),
-		Cookies:   endpoint.NewCookies(),
+		Cookies:   endpoint.NewCookies(opts.Sessions, opts.Log("Endpoint.FlexSession")),
 		Tickets:   endpoint.NewTickets(opts.MaxTickets),
 		Logger:    opts.Log("Endpoint.General"),
 		Stats:     s.metrics.stats(),
@@ -80,11 +81,14 @@ func New(opts Options) (*Server, error) {
 
 	registry := opts.FlexClient
 	registry.Wheel = s.wheel
-	registry.Forget = s.shared.Forget
+	registry.Store = s.shared.Cookies
 	registry.Listeners = append(registry.Listeners, s.metrics.listener(), logListener(opts.Log))
 	registry.Latency = s.metrics.latency
 	s.registry = flexsession.NewRegistry(registry)
 	s.shared.Registry = s.registry
+	if err := s.restore(); err != nil {
+		return nil, err
+	}
 
 	if err := s.bind(); err != nil {
 		return nil, err
@@ -127,6 +131,7 @@ func (s *Server) Start() error {
 func (s *Server) Run() {
 	s.run, s.stop = context.WithCancel(context.Background())
 	s.running.Go(func() { s.wheel.Run(s.run) })
+	s.stayAlive()
 	s.running.Go(func() {
 		if err := s.broker.Run(s.run); err != nil && s.run.Err() == nil {
 			log := s.opts.Log("Service.Message")
