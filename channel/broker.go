@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -15,6 +16,8 @@ import (
 type Principal struct {
 	Name  string
 	Roles []string
+
+	Expires time.Time // when the login is over (token-expired); zero: never
 }
 
 // Options configure a MessageBroker.

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -21,10 +22,12 @@ type Held struct {
 	def     *channel.ChannelDefinition
 	session flexsession.Session
 	owner   *flexsession.FlexClient // whose answer it is, attached or not
+	conn    net.Conn                // what the request came over; nil: not known
 	ends    bool                    // a lost connection is the end of the client
 	w       http.ResponseWriter
 	control *http.ResponseController
 	pulse   Pulse
+	watched bool // the pulse runs; only the handler's goroutine uses it
 	wake    chan struct{}
 
 	mu     sync.Mutex // guards the following
@@ -36,9 +39,11 @@ type Held struct {
 	cause  flexsession.Cause
 }
 
-// Hold makes a Held for an answer to c. ends: its loss ends the client.
-func (k *Core) Hold(w http.ResponseWriter, def *channel.ChannelDefinition, s flexsession.Session, c *flexsession.FlexClient, ends bool) *Held {
-	return &Held{core: k, def: def, session: s, owner: c, ends: ends, w: w, control: http.NewResponseController(w), wake: make(chan struct{}, 1)}
+// Hold makes a Held for the answer to r, a request of c. ends: its loss ends the client.
+func (k *Core) Hold(w http.ResponseWriter, r *http.Request, def *channel.ChannelDefinition, s flexsession.Session, c *flexsession.FlexClient, ends bool) *Held {
+	conn := ConnOf(r)
+	Tune(conn, def) // a connection that has ended says so to its reader
+	return &Held{core: k, def: def, conn: conn, session: s, owner: c, ends: ends, w: w, control: http.NewResponseController(w), wake: make(chan struct{}, 1)}
 }
 
 // Channel implements Transport.
@@ -164,20 +169,39 @@ func (h *Held) write(b []byte) error {
 // lift takes the answer out of the time that bounds all others; where it cannot be set there is none. net/http has lifted that of the request, to read on until the peer goes.
 func (h *Held) lift() { h.control.SetWriteDeadline(time.Time{}) }
 
-// watch starts the pulse: heartbeats, and an end for a connection that takes nothing.
-func (h *Held) watch(beats time.Duration) {
-	h.pulse.Start(h.core.Wheel, beats, h.def.WriteTimeout,
-		func() {
-			h.mu.Lock()
-			h.beat = true
-			h.mu.Unlock()
-			h.Wake()
-		},
-		func() {
-			h.End(flexsession.Because(message.CodeWriteTimeout))
-			h.control.SetWriteDeadline(time.Unix(1, 0)) // wakes the blocked write; where it cannot be set nothing blocks
-		})
+// watch starts the pulse, if it does not run: heartbeats, and an end for a connection that takes nothing or is idle.
+func (h *Held) watch(r Rhythm) {
+	if h.watched {
+		return
+	}
+	h.watched = true
+	h.pulse.Start(h.core.Wheel, r, h)
 }
+
+// Beat implements Pulsed.
+func (h *Held) Beat() {
+	h.mu.Lock()
+	h.beat = true
+	h.mu.Unlock()
+	h.Wake()
+}
+
+// Stuck implements Pulsed.
+func (h *Held) Stuck() {
+	h.End(flexsession.Cause{Code: message.CodeWriteTimeout, Value: h.def.WriteTimeout.Milliseconds()})
+	h.control.SetWriteDeadline(time.Unix(1, 0)) // wakes the blocked write; where it cannot be set nothing blocks
+}
+
+// Over implements Pulsed. An HTTP answer has no pongs, so it is idle.
+func (h *Held) Over(code message.Code) {
+	h.End(flexsession.Cause{Code: code, Value: h.def.IdleTimeout.String()})
+}
+
+// Quiet implements Pulsed.
+func (h *Held) Quiet() time.Duration { return h.owner.Quiet() }
+
+// Retime changes what the answer's pulse goes by.
+func (h *Held) Retime(def *channel.ChannelDefinition) { h.pulse.Retime(RhythmOf(def)) }
 
 func (h *Held) beatDue() bool {
 	h.mu.Lock()
@@ -214,7 +238,7 @@ func (h *Held) detach(cause flexsession.Cause) {
 // heartbeat. It returns why the stream ended.
 func (h *Held) Stream(r *http.Request, head []byte, format func(dst, lines []byte) []byte, beat []byte) flexsession.Cause {
 	h.lift()
-	h.watch(h.def.ServerHeartbeat)
+	h.watch(RhythmOf(h.def))
 	defer h.pulse.Stop()
 	if err := h.write(head); err != nil {
 		return h.lost(message.CodeConnectionLost)
@@ -233,6 +257,9 @@ func (h *Held) Stream(r *http.Request, head []byte, format func(dst, lines []byt
 		}
 		if err := h.write(chunk); err != nil {
 			return h.lost(failed)
+		}
+		if len(chunk) > 0 && failed != message.CodeHeartbeatFailed {
+			h.pulse.Said()
 		}
 		switch {
 		case over:
@@ -255,10 +282,25 @@ func (h *Held) Stream(r *http.Request, head []byte, format func(dst, lines []byt
 	}
 }
 
+// Lost is why a connection of the channel of def is no more: the code, unless its kernel has given the peer up.
+func Lost(c net.Conn, def *channel.ChannelDefinition, code message.Code) flexsession.Cause {
+	if LostCode(c) == message.CodeUnacknowledgedBytes {
+		return flexsession.Cause{Code: message.CodeUnacknowledgedBytes, Value: def.DeadPeerTimeout.Milliseconds()}
+	}
+	return flexsession.Because(code)
+}
+
 func (h *Held) lost(code message.Code) flexsession.Cause {
-	cause := h.why(flexsession.Because(code))
+	cause := h.why(Lost(h.conn, h.def, code))
 	h.detach(cause)
 	return cause
+}
+
+// silent is the rhythm of a poll, which has no heartbeats.
+func (h *Held) silent() Rhythm {
+	r := RhythmOf(h.def)
+	r.Beat = 0
+	return r
 }
 
 // Answer waits until there is something for the client, at most wait (negative: without end), and gathers all of it: the body of a poll. parked says whether it waited at all. over: the poll was displaced,
@@ -274,6 +316,7 @@ func (h *Held) Answer(r *http.Request, wait time.Duration) (body []byte, parked,
 	}
 	if wait != 0 && !ready() {
 		parked = true
+		h.watch(h.silent())
 		var timer parkTimer
 		if wait > 0 {
 			timeout = timer.start(h.core.Wheel, wait)
@@ -303,7 +346,10 @@ func (h *Held) Answer(r *http.Request, wait time.Duration) (body []byte, parked,
 // Where the peer of r went away while it waited, the answer is lost.
 func (h *Held) Respond(r *http.Request, body []byte) flexsession.Cause {
 	h.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	h.watch(0)
+	if h.why(flexsession.Cause{}).Code == message.CodeIdleTimeout {
+		h.w.Header().Set("Connection", "close")
+	}
+	h.watch(h.silent())
 	err := h.write(body)
 	h.pulse.Stop()
 	if err != nil || r.Context().Err() != nil {

@@ -7,6 +7,7 @@ import (
 
 	"sluice/channel"
 	"sluice/channel/message"
+	"sluice/heartbeat"
 )
 
 // Window bounds what a client may leave unconfirmed.
@@ -47,14 +48,17 @@ type FlexClient struct {
 	attach     uint64
 	epoch      uint64 // of the transport that may take: grows with every attach
 	presence   presence
-	owed       bool // a Flush is owed: something entered the outbox since the last one
-	slow       bool // a slow consumer, about to end
+	expiry     *heartbeat.Timer // of the login; nil: it lasts
+	owed       bool             // a Flush is owed: something entered the outbox since the last one
+	slow       bool             // a slow consumer, about to end
 	out        outbox
 	up         uplink
 	subs       map[string]*MessageClient
 	topics     int         // of all subscriptions
 	dests      []*interest // few: one for each destination it has subscriptions on
 	failover   *failover   // its newest report; nil: it gave none
+	peer       Peer        // where it connected, or its last WebSocket did
+	last       *Facts      // at its end
 	ended      *Cause
 	done       chan struct{} // closed by End; nil: nobody has asked for it
 }
@@ -161,7 +165,7 @@ func (c *FlexClient) Detach(t Transport, cause Cause) {
 		return
 	}
 	def := t.Channel()
-	ends := t.EndsClient() || def.Kind == channel.WebSocket && (c.unreliable || def.ReliableReconnectDuration <= 0 && c.registry.opts.ClientTimeout <= 0)
+	ends := t.EndsClient() || final(cause.Code) || def.Kind == channel.WebSocket && (c.unreliable || def.ReliableReconnectDuration <= 0 && c.registry.opts.ClientTimeout <= 0)
 	c.presence.lost = cause.Code
 	c.watch()
 	c.mu.Unlock()
@@ -271,7 +275,10 @@ func (c *FlexClient) End(cause Cause) bool {
 	c.ended = &cause
 	c.Attributes.close()
 	c.watch()
+	c.watchLogin()
 	t, subs, sessions, record, principal := c.transport, c.subs, c.sessions, c.record, c.principal
+	last := c.facts()
+	c.last = &last
 	c.transport, c.subs, c.dests, c.sessions = nil, nil, nil, nil
 	c.out, c.up = outbox{confirmed: c.out.confirmed}, uplink{}
 	if c.done != nil {
@@ -310,6 +317,9 @@ func (c *FlexClient) Use(s Session) {
 	}
 	if !slices.Contains(c.sessions, s) {
 		c.sessions = append(c.sessions, s)
+		if s.Kind() == channel.WebSocket {
+			c.peer = s.Peer()
+		}
 		s.add(c)
 		c.watch()
 	}
@@ -321,42 +331,4 @@ func (c *FlexClient) leave(s Session) {
 	defer c.mu.Unlock()
 	c.sessions = slices.DeleteFunc(c.sessions, func(o Session) bool { return o == s })
 	c.watch()
-}
-
-// Facts is what people may know of a client.
-type Facts struct {
-	ID            string
-	User          string
-	Created       time.Time
-	Transport     channel.Kind // "" while nothing is attached
-	Endpoint      string
-	Sessions      []string
-	Subscriptions int
-	Waiting       int // lines without a number
-	Unconfirmed   int
-	Unreliable    bool
-}
-
-// Facts describes the client as it is now.
-func (c *FlexClient) Facts() Facts {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f := Facts{ID: c.id, Created: c.created, Subscriptions: len(c.subs), Waiting: c.out.waiting(), Unconfirmed: c.out.numbered, Unreliable: c.unreliable}
-	if c.principal != nil {
-		f.User = c.principal.Name
-	}
-	if c.transport != nil {
-		f.Transport, f.Endpoint = c.transport.Channel().Kind, c.transport.Channel().ID
-	}
-	for _, s := range c.sessions {
-		f.Sessions = append(f.Sessions, s.ID())
-	}
-	return f
-}
-
-// Depth is how many lines wait without a number, and how many are unconfirmed.
-func (c *FlexClient) Depth() (waiting, unconfirmed int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.out.waiting(), c.out.numbered
 }

@@ -78,6 +78,8 @@ type Registry struct {
 type end struct {
 	secret secretHash
 	cause  Cause
+	facts  Facts
+	at     time.Time
 }
 
 // NewRegistry makes an empty one.
@@ -93,13 +95,13 @@ func NewRegistry(opts Options) *Registry {
 	}
 }
 
-// NewClient makes a client that connects on the channel of def, under r if it is not nil, and returns the secret, which is not kept.
-func (g *Registry) NewClient(def *channel.ChannelDefinition, r *Record, unreliable bool) (c *FlexClient, secret string, err *message.Error) {
+// NewClient makes a client that connects from peer on the channel of def, under r if it is not nil, and returns the secret, which is not kept.
+func (g *Registry) NewClient(def *channel.ChannelDefinition, peer Peer, r *Record, unreliable bool) (c *FlexClient, secret string, err *message.Error) {
 	secret = randomText(18)
 	c = &FlexClient{id: g.opts.Node + "-" + randomText(15), secret: hashSecret(secret), unreliable: unreliable, created: time.Now(), registry: g}
 	c.owner = g
 	c.out.timed = g.timed
-	c.presence.def = def
+	c.presence.def, c.peer = def, peer
 	if r != nil {
 		c.record, c.principal = r, r.Principal()
 		c.fromRecord = c.principal != nil
@@ -108,6 +110,7 @@ func (g *Registry) NewClient(def *channel.ChannelDefinition, r *Record, unreliab
 		return nil, "", err
 	}
 	c.mu.Lock()
+	c.watchLogin()
 	c.watch() // over HTTP it is not held by any connection yet
 	c.mu.Unlock()
 	g.each(func(l Listener) {
@@ -304,6 +307,7 @@ func (g *Registry) Refuse(cause Cause) {
 }
 
 func (g *Registry) clientEnded(c *FlexClient, principal *channel.Principal, cause Cause) {
+	facts := c.Facts()
 	g.mu.Lock()
 	delete(g.clients, c.id)
 	g.userChangedLocked(c, principal, nil)
@@ -311,7 +315,7 @@ func (g *Registry) clientEnded(c *FlexClient, principal *channel.Principal, caus
 		delete(g.ends, *g.order.front())
 		g.order.pop()
 	}
-	g.ends[c.id] = end{c.secret, cause}
+	g.ends[c.id] = end{c.secret, cause, facts, time.Now()}
 	g.order.push(c.id)
 	g.mu.Unlock()
 	g.each(func(l Listener) {

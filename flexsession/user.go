@@ -1,8 +1,11 @@
 package flexsession
 
 import (
+	"time"
+
 	"sluice/channel"
 	"sluice/channel/message"
+	"sluice/heartbeat"
 )
 
 // Principal is the client's user, or nil.
@@ -58,7 +61,36 @@ func (c *FlexClient) Login(p *channel.Principal, record bool) *message.Error {
 	}
 	c.registry.userChanged(c, c.principal, p)
 	c.principal, c.fromRecord = p, level || c.fromRecord
+	c.watchLogin()
 	return nil
+}
+
+// watchLogin ends the client when its login is over (Principal.Expires). The caller holds c.mu.
+func (c *FlexClient) watchLogin() {
+	w, p := c.registry.opts.Wheel, c.principal
+	if c.expiry != nil {
+		w.Stop(c.expiry)
+		c.expiry = nil
+	}
+	if p == nil || p.Expires.IsZero() || c.ended != nil {
+		return
+	}
+	c.expiry = new(heartbeat.Timer)
+	w.Schedule(c.expiry, time.Until(p.Expires), func() { go c.loginOver(p) }) // the wheel must not wait for listeners
+}
+
+// loginOver ends the level that the user came from: the record with all its clients, or this client alone. A login that was renewed meanwhile is another Principal.
+func (c *FlexClient) loginOver(p *channel.Principal) {
+	c.mu.Lock()
+	over, r, level := c.ended == nil && c.principal == p, c.record, c.fromRecord
+	c.mu.Unlock()
+	switch cause := Because(message.CodeTokenExpired); {
+	case !over:
+	case level && r != nil:
+		r.End(cause)
+	default:
+		c.End(cause)
+	}
 }
 
 // Logout takes the user off the level it came from, and ends all clients that have it from there: this client alone, or those of the record. It returns the record whose cookie

@@ -26,6 +26,7 @@ func (*Rig) URL(path string) string { return "http://sluice.test" + path }
 func Definitions() []channel.ChannelDefinition {
 	common := channel.ChannelDefinition{
 		SessionTimeout: 15 * time.Minute, ServerHeartbeat: 5 * time.Second, MaxMessageSize: 64 << 10, MaxRequestSize: 256 << 10,
+		DeadPeerTimeout: 20 * time.Second, ReloadGrace: 3 * time.Second, LoginAfterDisconnect: true,
 		WriteTimeout: 10 * time.Second, MaxConnections: 1000, MaxStreamingClients: 1000, MaxWaitingPollRequests: 1000,
 		WaitInterval: 25 * time.Second, PollingInterval: 3 * time.Second, NoCacheHeaders: true,
 	}

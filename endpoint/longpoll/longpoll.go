@@ -56,7 +56,7 @@ func (e *Endpoint) poll(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	}
 	q.Client.Touch()
 
-	held := e.core.Hold(w, e.def, session, q.Client, false)
+	held := e.core.Hold(w, r, e.def, session, q.Client, false)
 	e.core.Stats.Opened(e.def.ID)
 	cookie := q.CookieCame()
 	line, ok := held.Attach(q.Client, req.Attach, req.Have, &cookie)
@@ -66,14 +66,20 @@ func (e *Endpoint) poll(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 		return
 	}
 
-	wait, refused := e.place(session)
+	wait, refused := e.place(session, req)
 	body, parked, over := held.Answer(r, wait)
 	if wait != 0 {
 		e.core.Open.Leave(e.def.ID)
 		session.Close()
 	}
 	if !over {
-		body = append(body, e.acknowledge(req, parked, refused)...)
+		pause := e.pause(parked, refused, wait)
+		q.Client.Advise(pause)
+		body = message.AppendAcknowledge(body, message.Acknowledge{
+			CorrelationID: req.MessageID,
+			Headers:       message.AcknowledgeHeaders{HasPollWait: true, PollWait: pause},
+			Code:          refused,
+		})
 	}
 	w.Header().Set("Content-Type", endpoint.ContentLines)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -81,8 +87,12 @@ func (e *Endpoint) poll(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 }
 
 // place takes a place for a held poll. It returns how long the poll may be held, 0: not at all, and then why, if that is for want of a place.
-func (e *Endpoint) place(s *flexsession.LongPollSession) (wait time.Duration, refused message.Code) {
-	if e.def.WaitInterval == 0 || e.def.MaxWaitingPollRequests <= 0 {
+func (e *Endpoint) place(s *flexsession.LongPollSession, req *message.Request) (wait time.Duration, refused message.Code) {
+	wait = e.def.WaitInterval
+	if asked := time.Duration(min(req.Wait, 1<<31)) * time.Millisecond; req.HasWait && (wait < 0 || asked < wait) {
+		wait = asked
+	}
+	if wait == 0 || e.def.MaxWaitingPollRequests <= 0 {
 		return 0, 0
 	}
 	if _, ok := s.Open(); !ok {
@@ -92,26 +102,21 @@ func (e *Endpoint) place(s *flexsession.LongPollSession) (wait time.Duration, re
 		s.Close()
 		return 0, message.CodeLimitPolls
 	}
-	return e.def.WaitInterval, 0
+	return wait, 0
 }
 
 // unheldPause is the least pause after a poll that found no place, so that those who find none do not take all the server's time (BlazeDS: 3 s).
 const unheldPause = 3 * time.Second
 
-// acknowledge is the last line of the answer: when to poll next, and why so.
-func (e *Endpoint) acknowledge(req *message.Request, parked bool, refused message.Code) []byte {
-	pause := time.Duration(0)
+// pause is when to poll next.
+func (e *Endpoint) pause(parked bool, refused message.Code, wait time.Duration) time.Duration {
 	switch {
 	case refused != 0:
-		pause = max(e.def.PollingInterval, unheldPause)
+		return max(e.def.PollingInterval, unheldPause)
 	case parked:
-		pause = e.def.ClientWaitInterval
-	case e.def.WaitInterval == 0 || e.def.MaxWaitingPollRequests <= 0:
-		pause = e.def.PollingInterval
+		return e.def.ClientWaitInterval
+	case wait == 0:
+		return e.def.PollingInterval
 	}
-	return message.AppendAcknowledge(nil, message.Acknowledge{
-		CorrelationID: req.MessageID,
-		Headers:       message.AcknowledgeHeaders{HasPollWait: true, PollWait: pause},
-		Code:          refused,
-	})
+	return 0
 }

@@ -14,6 +14,7 @@ func clientConfig(o *Options) []byte {
 		URL            string       `json:"url"`
 		ConnectTimeout int64        `json:"connectTimeoutMillis,omitempty"`
 		RequestTimeout int64        `json:"requestTimeoutMillis,omitempty"`
+		LoginAgain     bool         `json:"loginAfterDisconnect"`
 	}
 	type destinationConfig struct {
 		ID       string   `json:"id"`
@@ -34,7 +35,7 @@ func clientConfig(o *Options) []byte {
 		if url == "" { // of a program that embeds the server
 			url = "http://{server.name}:{server.port}" + c.Path
 		}
-		config.Channels = append(config.Channels, channelConfig{c.ID, c.Kind, url, c.ConnectTimeout.Milliseconds(), c.RequestTimeout.Milliseconds()})
+		config.Channels = append(config.Channels, channelConfig{c.ID, c.Kind, url, c.ConnectTimeout.Milliseconds(), c.RequestTimeout.Milliseconds(), c.LoginAfterDisconnect})
 	}
 	if len(config.DefaultChannels) == 0 {
 		config.DefaultChannels = append(config.DefaultChannels, all...)

@@ -71,6 +71,7 @@ func TestWebSocketEndsItsSession(t *testing.T) {
 				c := r.Connect(channel.WebSocket)
 				c.Subscribe("chat", "")
 				end.do(c)
+				time.Sleep(4 * time.Second) // reload-grace-millis, which the client of a page that was left has
 				l.want(t, "session websocket", "client", "subscription",
 					"session ended "+end.code, "client ended "+end.code, "subscription ended "+end.code)
 			})

@@ -28,7 +28,7 @@ func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.core.Stats.Opened(e.def.ID)
-	held := e.core.Hold(w, e.def, session, c, true)
+	held := e.core.Hold(w, r, e.def, session, c, true)
 	held.Attach(c, 1, 0, nil)
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
 		e.head(w, "text/event-stream; charset=utf-8", session.Peer())

@@ -83,7 +83,7 @@ func (e *Endpoint) open(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	defer leave()
 
 	e.core.Stats.Opened(e.def.ID)
-	held := e.core.Hold(w, e.def, session, q.Client, q.Client.Unreliable())
+	held := e.core.Hold(w, r, e.def, session, q.Client, q.Client.Unreliable())
 	id := e.keep(stream{q.Client, held})
 	defer e.drop(id)
 	q.Client.Touch()

@@ -51,9 +51,10 @@ type conn struct {
 
 func newConn(e *Endpoint, ws *websocket.Conn, h *hijacker) *conn {
 	c := &conn{e: e, ws: ws, net: h.conn, reader: h.reader}
+	c.reader.Reset(c)
 	ws.SetReadLimit(int64(e.def.MaxRequestSize))
 	ws.SetPingHandler(func(data string) error { c.sendControl(opPong, data); return nil })
-	ws.SetPongHandler(func(string) error { return nil })
+	ws.SetPongHandler(func(string) error { return nil }) // Read has heard it
 	ws.SetCloseHandler(func(int, string) error { return nil })
 	return c
 }
@@ -61,8 +62,9 @@ func newConn(e *Endpoint, ws *websocket.Conn, h *hijacker) *conn {
 func (c *conn) start() {
 	c.x = endpoint.Exchange{Core: c.e.core, Def: c.e.def, Peer: c.session.Peer(), Carrier: c}
 	c.e.core.Wheel.Schedule(&c.timer, c.e.core.Limits.Handshake, func() { c.End(flexsession.Because(message.CodeHandshakeTimeout)) })
-	c.pulse.Start(c.e.core.Wheel, c.e.def.ServerHeartbeat, c.e.def.WriteTimeout, c.beat, c.stuck)
+	c.pulse.Start(c.e.core.Wheel, endpoint.RhythmOf(c.e.def), c)
 	c.e.core.Open.Hijacked(c.net)
+	endpoint.Tune(c.net, c.e.def) // a connection that has ended says so to its reader
 	go c.read()
 }
 
@@ -97,12 +99,21 @@ func (c *conn) frames() (cause flexsession.Cause) {
 	return cause
 }
 
+// Read reads for reader. Every byte is a sign of life: who sends a long message slowly cannot answer a ping in the middle of it.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.net.Read(b)
+	if n > 0 {
+		c.pulse.Heard()
+	}
+	return n, err
+}
+
 // await returns when something has come in. Meanwhile the connection holds no buffer, where it can do without.
 func (c *conn) await() {
 	if w, ok := c.net.(waiter); ok && c.reader.Buffered() == 0 {
 		c.e.readers.takeBack(c.reader)
 		w.WaitReadable() // where it cannot, Peek waits instead
-		c.e.readers.lend(c.reader, c.net)
+		c.e.readers.lend(c.reader, c)
 	}
 }
 
@@ -262,7 +273,7 @@ func (c *conn) readFailed(err error) flexsession.Cause {
 		return c.fatal(message.CodeProtocolError, strings.TrimPrefix(err.Error(), "websocket: "))
 	}
 	c.net.Close()
-	return flexsession.Because(message.CodeConnectionLost)
+	return endpoint.Lost(c.net, c.e.def, message.CodeConnectionLost)
 }
 
 // fatal ends the socket for a fault of the peer's. What still comes in is not read: gorilla has given up on it.

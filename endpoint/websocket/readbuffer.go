@@ -2,7 +2,7 @@ package websocket
 
 import (
 	"bufio"
-	"net"
+	"io"
 	"sync"
 )
 
@@ -14,7 +14,7 @@ type readers struct{ pool sync.Pool }
 const readBuffer = 4096
 
 // lend makes r, which has no buffer, read from c.
-func (p *readers) lend(r *bufio.Reader, c net.Conn) {
+func (p *readers) lend(r *bufio.Reader, c io.Reader) {
 	lent, ok := p.pool.Get().(*bufio.Reader)
 	if !ok {
 		lent = bufio.NewReaderSize(c, readBuffer)

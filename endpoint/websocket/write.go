@@ -2,7 +2,9 @@ package websocket
 
 import (
 	"runtime/debug"
+	"time"
 
+	"sluice/channel"
 	"sluice/channel/message"
 	"sluice/endpoint"
 	"sluice/flexsession"
@@ -80,14 +82,34 @@ func (c *conn) sendControl(op byte, payload string) {
 	c.wakeLocked()
 }
 
-// beat runs when nothing was written for server-to-client-heartbeat-millis.
-func (c *conn) beat() { c.sendControl(opPing, "") }
+// Beat implements endpoint.Pulsed.
+func (c *conn) Beat() { c.sendControl(opPing, "") }
 
-// stuck runs when the socket has taken nothing for write-timeout-millis.
-func (c *conn) stuck() {
+// Over implements endpoint.Pulsed: a ping was left unanswered, or the socket is idle. A peer that is not there cannot be told, but one that only seems so can.
+func (c *conn) Over(code message.Code) {
+	cause := flexsession.Cause{Code: code, Value: c.e.def.IdleTimeout.String()}
+	if code == message.CodeMissedPong {
+		cause.Value = c.e.def.DeadPeerTimeout.Milliseconds()
+	}
+	c.End(cause)
+}
+
+// Quiet implements endpoint.Pulsed. Until a client has connected handshake-timeout-millis holds.
+func (c *conn) Quiet() time.Duration {
+	if client := c.bound(); client != nil {
+		return client.Quiet()
+	}
+	return 0
+}
+
+// Retime changes what the socket's pulse goes by.
+func (c *conn) Retime(def *channel.ChannelDefinition) { c.pulse.Retime(endpoint.RhythmOf(def)) }
+
+// Stuck implements endpoint.Pulsed: the socket has taken nothing for write-timeout-millis.
+func (c *conn) Stuck() {
 	c.mu.Lock()
 	if c.cause.Code == 0 {
-		c.cause = flexsession.Because(message.CodeWriteTimeout).WithIncident()
+		c.cause = flexsession.Cause{Code: message.CodeWriteTimeout, Value: c.e.def.WriteTimeout.Milliseconds()}.WithIncident()
 	}
 	c.closing = []byte{}
 	c.mu.Unlock()
@@ -198,6 +220,7 @@ func (c *conn) gather(b []byte) (_ []byte, last, stop bool) {
 		}
 	}
 	if len(b) > start+headerRoom {
+		c.pulse.Said()
 		framed := frame(opText, b[start:])
 		b = append(b[:start], framed...)
 	} else {
@@ -225,7 +248,7 @@ func (c *conn) send(b []byte) error {
 func (c *conn) writeFailed() {
 	c.mu.Lock()
 	if c.closing == nil {
-		c.cause, c.closing = flexsession.Because(message.CodeConnectionLost), []byte{}
+		c.cause, c.closing = endpoint.Lost(c.net, c.e.def, message.CodeConnectionLost), []byte{}
 	}
 	c.writing, c.closed = false, true
 	c.giveRoom()
