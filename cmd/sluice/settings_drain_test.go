@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"sluice/channel"
 	"sluice/channel/message"
 )
@@ -11,6 +13,7 @@ func drainProbes() []probe {
 		{setting: "servers/server/properties/drain-window-millis", add: page{"server": "<drain-window-millis>4000</drain-window-millis>"},
 			see: func(w *world) string {
 				first, second := w.Connect(channel.Streaming), w.Connect(channel.LongPoll)
+				time.Sleep(time.Second) // the poll is held
 				w.end()
 				return took(func() {
 					first.WantEnd(message.CodeServerShutdown)
