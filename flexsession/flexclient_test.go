@@ -24,7 +24,7 @@ type house struct {
 func newHouse(t testing.TB, change func(*Options)) *house {
 	t.Helper()
 	broker, err := channel.NewMessageBroker(channel.Options{
-		Destinations: []channel.DestinationDefinition{{ID: "chat", AllowSubtopics: true, SubtopicSeparator: "."}},
+		Destinations: []channel.DestinationDefinition{{ID: "chat", AllowSubtopics: true, SubtopicSeparator: "."}, {ID: "quiet", SubscriptionTimeout: time.Minute}},
 		Engine:       memengine.New(memengine.Options{}),
 	})
 	if err != nil {
@@ -85,14 +85,21 @@ type transport struct {
 	displaced uint64
 	ended     *Cause
 	http      bool
+	def       *channel.ChannelDefinition // nil: any, by http
+	session   Session
 }
+
+func (tr *transport) cause() *Cause { tr.mu.Lock(); defer tr.mu.Unlock(); return tr.ended }
 
 func (tr *transport) Wake()                  { tr.mu.Lock(); tr.wakes++; tr.mu.Unlock() }
 func (tr *transport) Displace(attach uint64) { tr.mu.Lock(); tr.displaced = attach; tr.mu.Unlock() }
 func (tr *transport) End(c Cause)            { tr.mu.Lock(); tr.ended = &c; tr.mu.Unlock() }
-func (tr *transport) Session() Session       { return nil }
+func (tr *transport) Session() Session       { return tr.session }
 func (tr *transport) EndsClient() bool       { return false }
 func (tr *transport) Channel() *channel.ChannelDefinition {
+	if tr.def != nil {
+		return tr.def
+	}
 	if tr.http {
 		return &channel.ChannelDefinition{ID: "test", Kind: channel.LongPoll}
 	}

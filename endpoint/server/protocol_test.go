@@ -154,6 +154,7 @@ func exampleServer(passwords *flexsession.Passwords) func(*server.Options) {
 		o.Passwords = passwords
 		for i := range o.Channels {
 			o.Channels[i].ClientHeartbeat = 10 * time.Second
+			o.Channels[i].ReliableReconnectDuration = 15 * time.Second
 			if o.Channels[i].Kind == channel.WebSocket {
 				o.Channels[i].URL = "ws" + strings.TrimPrefix(o.Channels[i].URL, "http")
 			}

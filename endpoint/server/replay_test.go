@@ -83,7 +83,19 @@ func (p *player) sockets(steps []string) error {
 			if n, line, err = socketLine(steps[0]); err != nil {
 				return err
 			}
-			frame, steps = append(frame, line), steps[1:]
+			steps = steps[1:]
+			if line != "lost" {
+				frame = append(frame, line)
+				continue
+			}
+			if err := p.send(n, frame); err != nil {
+				return err
+			}
+			synctest.Wait()
+			p.socks[n-1].ws.CloseNow()
+			synctest.Wait()
+			p.socks[n-1].take() // it got lost
+			frame = nil
 		}
 		for len(steps) > 0 && (steps[0][0] != 'C' || frame == nil) {
 			from, line, err := socketLine(steps[0])
