@@ -75,7 +75,9 @@ func longest(networks []netip.Prefix, ip netip.Addr) int {
 }
 
 // Diagnostics is the policy of a server, which may change while it runs. Safe for concurrent use. The zero value, and nil, is off for all.
-type Diagnostics struct{ policy atomic.Pointer[DiagnosticsPolicy] }
+type Diagnostics struct {
+	policy atomic.Pointer[DiagnosticsPolicy]
+}
 
 // Policy is what holds now. Its lists are not to be changed.
 func (d *Diagnostics) Policy() DiagnosticsPolicy {

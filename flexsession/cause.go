@@ -36,6 +36,26 @@ func (c Cause) Message() string {
 	return c.Code.Info().Sentence
 }
 
+// Key is the setting behind it: its own, or else the code's; "" for none.
+func (c Cause) Key() string {
+	if c.Setting != "" {
+		return c.Setting
+	}
+	return c.Code.Info().Setting
+}
+
+// RetryAfterMillis is when to come back, in whole milliseconds, rounded up so that nobody comes too early; 0 where the client is not told to come back after a time.
+func (c Cause) RetryAfterMillis() int {
+	switch info := c.Code.Info(); {
+	case info.Reconnect != "after":
+		return 0
+	case c.RetryAfter > 0:
+		return int((c.RetryAfter + time.Millisecond - 1) / time.Millisecond)
+	default:
+		return info.RetryAfterMillis
+	}
+}
+
 // WithIncident is the cause with an incident.
 func (c Cause) WithIncident() Cause {
 	if c.Incident == "" {

@@ -36,6 +36,7 @@ func serverOptions(cfg *config.Config) (server.Options, error) {
 		CookieSecure:     string(cfg.Security.SessionCookieSecure),
 		MaxLoginFailures: cfg.Security.MaxLoginFailuresPerMinute,
 		MaxCounted:       cfg.Security.MaxCountedAddresses,
+		Failover:         cfg.FlexClient.FailoverDiagnostics,
 	}
 	for _, s := range cfg.Servers {
 		opts.DrainWindow = max(opts.DrainWindow, s.DrainWindow) // they end together

@@ -186,7 +186,7 @@ func received(n int, body string) func(w *world) string {
 			publisher.Publish("plain", "", body)
 			synctest.Wait() // it is written before the next one comes: a burst waits for its writer, too
 		}
-		if w.api("GET", "/clients/"+c.ID, "")["id"] != nil {
+		if w.api("GET", "/clients/"+c.ID, "")["ended"] == nil {
 			c.Send(pingLine) // its reply is the last line, else the end is
 		}
 		lines := 0

@@ -47,6 +47,8 @@ func (s *Server) mountAPI(r chi.Router, core *endpoint.Core) {
 		r.Get("/clients", a.clients)
 		r.Get("/clients/{id}", a.client)
 		r.Get("/subscriptions", a.subscriptions)
+		r.Get("/diagnostics", a.diagnostics)
+		r.Put("/diagnostics", serve(a, a.setDiagnostics))
 	})
 }
 
@@ -70,8 +72,8 @@ func (a *api) authorise(next http.Handler) http.Handler {
 			return
 		}
 		event := a.log.Debug()
-		if r.URL.Path == "/api/v1/disconnect" {
-			event = a.log.Info() // who ended others
+		if r.Method == http.MethodPut || r.URL.Path == "/api/v1/disconnect" {
+			event = a.log.Info() // who changed something, or ended others
 		}
 		event.Str("key", id).Str("method", r.Method).Str("path", r.URL.Path).Msg("request")
 		next.ServeHTTP(w, r)

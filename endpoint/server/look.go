@@ -26,19 +26,38 @@ type (
 		Created     time.Time    `json:"created"`
 		Connections int          `json:"connections"`
 		Clients     []string     `json:"clients"`
+
+		Failovers []*failoverView `json:"failovers,omitempty"` // of its clients; not in lists
 	}
 	clientView struct {
 		ID            string             `json:"id"`
 		User          string             `json:"user,omitempty"`
+		Address       string             `json:"address,omitempty"`
 		Created       time.Time          `json:"created"`
+		Channel       string             `json:"channel,omitempty"`
 		Transport     channel.Kind       `json:"transport,omitempty"`
 		Endpoint      string             `json:"endpoint,omitempty"`
 		Sessions      []string           `json:"sessions"`
 		Waiting       int                `json:"waiting"`
 		Unconfirmed   int                `json:"unconfirmed"`
+		Confirmed     uint64             `json:"confirmed"`
+		Requests      uint64             `json:"requests"`
 		Simple        bool               `json:"simple,omitempty"`
 		Subscriptions int                `json:"subscriptions"`
 		Details       []subscriptionView `json:"subscriptionDetails,omitempty"`
+		Failover      *failoverView      `json:"failover,omitempty"` // not in lists
+		Ended         *endView           `json:"ended,omitempty"`
+	}
+	endView struct {
+		At         time.Time    `json:"at"`
+		Code       message.Code `json:"code"`
+		Name       string       `json:"name"`
+		Message    string       `json:"message"`
+		Reconnect  string       `json:"reconnect"`
+		RetryAfter int          `json:"retryAfterMillis,omitempty"`
+		Setting    string       `json:"setting,omitempty"`
+		Value      any          `json:"value,omitempty"`
+		Incident   string       `json:"incident"`
 	}
 	subscriptionView struct {
 		ClientID    string   `json:"clientId"`
@@ -97,7 +116,7 @@ func fits(r *http.Request, name, value string) bool {
 }
 
 func viewSession(s flexsession.Session) sessionView {
-	v := sessionView{s.ID(), s.Kind(), s.Endpoint(), s.Peer().RemoteAddr, s.Peer().UserAgent, s.Peer().Secure, s.Created(), s.Connections(), []string{}}
+	v := sessionView{s.ID(), s.Kind(), s.Endpoint(), s.Peer().RemoteAddr, s.Peer().UserAgent, s.Peer().Secure, s.Created(), s.Connections(), []string{}, nil}
 	for _, c := range s.Clients() {
 		v.Clients = append(v.Clients, c.ID())
 	}
@@ -105,8 +124,18 @@ func viewSession(s flexsession.Session) sessionView {
 }
 
 func viewClient(f flexsession.Facts) clientView {
-	return clientView{ID: f.ID, User: f.User, Created: f.Created, Transport: f.Transport, Endpoint: f.Endpoint, Sessions: append([]string{}, f.Sessions...),
-		Waiting: f.Waiting, Unconfirmed: f.Unconfirmed, Simple: f.Unreliable, Subscriptions: f.Subscriptions}
+	return clientView{ID: f.ID, User: f.User, Address: f.Address, Created: f.Created, Channel: f.Channel, Transport: f.Transport, Endpoint: f.Endpoint,
+		Sessions: append([]string{}, f.Sessions...), Waiting: f.Waiting, Unconfirmed: f.Unconfirmed, Confirmed: f.Confirmed, Requests: f.Requests,
+		Simple: f.Unreliable, Subscriptions: f.Subscriptions}
+}
+
+// viewEnd shows an end in the words that the client is told.
+func viewEnd(c flexsession.Cause, at time.Time) *endView {
+	if d, ok := c.Value.(time.Duration); ok {
+		c.Value = d.String()
+	}
+	return &endView{At: at, Code: c.Code, Name: c.Code.Info().Name, Message: c.Message(), Reconnect: c.Code.Info().Reconnect, RetryAfter: c.RetryAfterMillis(),
+		Setting: c.Key(), Value: c.Value, Incident: c.Incident}
 }
 
 func viewSubscriptions(c *flexsession.FlexClient, user string) []subscriptionView {
@@ -133,7 +162,15 @@ func (a *api) session(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, &message.Error{Code: message.CodeNotFound})
 		return
 	}
-	a.answer(w, http.StatusOK, viewSession(s))
+	v := viewSession(s)
+	for _, c := range s.Clients() {
+		if f, ok := c.Failover(); ok {
+			report := viewFailover(&f)
+			report.Client = c.ID()
+			v.Failovers = append(v.Failovers, report)
+		}
+	}
+	a.answer(w, http.StatusOK, v)
 }
 
 func (a *api) clients(w http.ResponseWriter, r *http.Request) {
@@ -147,14 +184,24 @@ func (a *api) clients(w http.ResponseWriter, r *http.Request) {
 	paged(a, w, r, found, func(v clientView) string { return v.ID })
 }
 
+// client shows one that lives, or one that has ended as it was then, and why it has.
 func (a *api) client(w http.ResponseWriter, r *http.Request) {
-	c := a.s.registry.Lookup(chi.URLParam(r, "id"))
+	id := chi.URLParam(r, "id")
+	c := a.s.registry.Lookup(id)
 	if c == nil {
-		a.fail(w, &message.Error{Code: message.CodeNotFound})
+		e, ok := a.s.registry.Ended(id)
+		if !ok {
+			a.fail(w, &message.Error{Code: message.CodeNotFound})
+			return
+		}
+		v := viewClient(e.Facts)
+		v.Failover, v.Ended = viewFailover(e.Failover), viewEnd(e.Cause, e.At)
+		a.answer(w, http.StatusOK, v)
 		return
 	}
-	v := viewClient(c.Facts())
-	v.Details = viewSubscriptions(c, v.User)
+	f := c.Facts()
+	v := viewClient(f)
+	v.Failover, v.Details = viewFailover(f.Failover), viewSubscriptions(c, v.User)
 	a.answer(w, http.StatusOK, v)
 }
 

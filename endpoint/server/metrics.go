@@ -24,6 +24,8 @@ type metrics struct {
 	subscribed  prometheus.Gauge
 	ends        *prometheus.CounterVec
 	refusals    *prometheus.CounterVec
+	failovers   *prometheus.CounterVec
+	badReports  prometheus.Counter
 	delay       prometheus.Histogram
 }
 
@@ -42,6 +44,10 @@ func newMetrics(s *Server) *metrics {
 			Help: "What ended and why: connections, sessions, clients and subscriptions by code."}, []string{"what", "code", "name"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_refusals_total",
 			Help: "Requests and connections refused, by code."}, []string{"code", "name"}),
+		failovers: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_failovers_total",
+			Help: "Channels that clients report to have tried in vain (from) before the one they are on (to), by the code of the failure."}, []string{"from", "to", "code"}),
+		badReports: prometheus.NewCounter(prometheus.CounterOpts{Name: "sluice_bad_failover_reports_total",
+			Help: "Reports of failover that could not be read."}),
 		delay: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_publish_to_write_seconds",
 			Help:    "From the acceptance of a message to its hand-over to a connection, of one in 64 deliveries.",
 			Buckets: prometheus.ExponentialBuckets(50e-6, 4, 10)}),
@@ -52,7 +58,7 @@ func newMetrics(s *Server) *metrics {
 	level := func(name, help string, f func() int) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(f()) })
 	}
-	m.registry.MustRegister(m.connections, m.sessions, m.clients, m.subscribed, m.ends, m.refusals, m.delay,
+	m.registry.MustRegister(m.connections, m.sessions, m.clients, m.subscribed, m.ends, m.refusals, m.failovers, m.badReports, m.delay,
 		level("sluice_records", "Login records that live: one behind each cookie, and for each HTTP client without one.", func() int { return s.registry.Records() }),
 		level("sluice_timers", "Timers that are armed.", func() int { return s.wheel.Len() }),
 		total("sluice_messages_in_total", "Messages accepted from clients and services.", m.counts.MessagesIn.Load),
@@ -86,6 +92,7 @@ func (m *metrics) stats() *endpoint.Stats {
 		code, name := labels(c)
 		m.refusals.WithLabelValues(code, name).Inc()
 	}
+	m.counts.BadFailover = m.badReports.Inc
 	m.counts.ConnOpened = func(endpoint string) { m.connections.WithLabelValues(endpoint).Inc() }
 	m.counts.ConnEnded = func(endpoint string, cause flexsession.Cause) {
 		m.connections.WithLabelValues(endpoint).Dec()

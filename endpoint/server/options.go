@@ -29,6 +29,7 @@ type Options struct {
 	MaxTickets       int           // max-tickets: how many tickets for plain GETs may be out; zero is 10000
 	DrainWindow      time.Duration // drain-window-millis: over how long a shutdown spreads the turns at which clients are told to move; zero: all at once
 	MaxCounted       int           // max-counted-addresses: addresses and names whose sessions and failed logins are counted, of each listener and of all logins; zero is 100000
+	Failover         string        // failover-diagnostics: of which clients reports of failover are kept, logged and counted, as long as the API does not say otherwise: all (also empty) or none
 	RememberIDs      int           // max-remembered-message-ids: how many messageIds the API remembers to publish each once; zero is 10000
 
 	// Sessions, if not nil, keeps HTTP sessions over a restart: who opened it closes it, after Shutdown. With nil they end with the process. (session-store, data-directory)

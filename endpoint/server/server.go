@@ -60,6 +60,7 @@ func New(opts Options) (*Server, error) {
 		Basic:     make(map[string]bool),
 		Cookies:   endpoint.NewCookies(opts.Sessions, opts.Log("Endpoint.FlexSession")),
 		Tickets:   endpoint.NewTickets(opts.MaxTickets),
+		Diagnose:  new(endpoint.Diagnostics),
 		Logger:    opts.Log("Endpoint.General"),
 		Stats:     s.metrics.stats(),
 		Open:      endpoint.NewTracker(),
@@ -76,6 +77,8 @@ func New(opts Options) (*Server, error) {
 			s.shared.Basic[c.ID] = true
 		}
 	}
+	s.shared.Diagnose.SetDefault(opts.Failover != "none")
+	s.shared.Stats.FailedOver = s.onFailover(opts.Log("Client.Failover"))
 	config := clientConfig(&opts)
 	s.shared.Config = func() []byte { return config }
 

@@ -86,6 +86,7 @@ type FlexClient struct {
 	MaxRememberedEnds      int           // max-remembered-ends
 	MaxTickets             int           // max-tickets
 	Timeout                time.Duration // timeout-minutes
+	FailoverDiagnostics    string        // failover-diagnostics: all or none
 }
 
 // Security is who may log in, and how a login is remembered: security.
