@@ -181,7 +181,12 @@ func (c *FlexClient) Detach(t Transport, cause Cause) {
 
 // final says whether a connection that ended so takes its client with it, whatever time that has to come back: the client cannot go on, or must not.
 func final(c message.Code) bool {
-	return c == message.CodeProtocolError || c == message.CodeMessageTooLarge || c == message.CodeSlowConsumer
+	switch c {
+	case message.CodeProtocolError, message.CodeMessageTooLarge, message.CodeSlowConsumer,
+		message.CodeAdministrator, message.CodeTokenExpired, message.CodeLogout, message.CodeSessionInvalidated, message.CodeServerShutdown:
+		return true
+	}
+	return false
 }
 
 // Take appends to buf the lines that the transport of an attach is to write next, up to about limit bytes. More says that there is more which could go at once. The

@@ -83,6 +83,10 @@ func (c *FlexClient) watchLogin() {
 func (c *FlexClient) loginOver(p *channel.Principal) {
 	c.mu.Lock()
 	over, r, level := c.ended == nil && c.principal == p, c.record, c.fromRecord
+	if over && time.Until(p.Expires) > 0 { // the clock was set back
+		c.watchLogin()
+		over = false
+	}
 	c.mu.Unlock()
 	switch cause := Because(message.CodeTokenExpired); {
 	case !over:
