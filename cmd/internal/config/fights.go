@@ -17,6 +17,7 @@ func (l *loader) checkTogether() {
 		}
 		l.checkPolls(c)
 		l.checkTimes(c)
+		l.checkLife(c)
 		l.checkListeners(c)
 		if m := l.cfg.FlexClient.MaxWaitingBytes; c.MaxMessageSize > m {
 			l.rep.warnf(c.where("max-message-size-bytes"), "a message of max-message-size-bytes (%d) is more than max-waiting-bytes of flex-client (%d): it would make every subscriber a slow one", c.MaxMessageSize, m)
