@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -30,8 +32,15 @@ type Options struct {
 
 // MessageBroker routes messages to the subscribers of their destinations. Its methods are safe for concurrent use.
 type MessageBroker struct {
-	engine       Engine
-	logger       zerolog.Logger
+	engine Engine
+	logger zerolog.Logger
+
+	changing sync.Mutex // held by Reconfigure
+	table    atomic.Pointer[table]
+}
+
+// table is what the configuration says. It is replaced whole and never changed.
+type table struct {
 	destinations []*Destination // in the order of the configuration
 	byID         map[string]*Destination
 	constraints  map[string]SecurityConstraint
@@ -42,20 +51,8 @@ func NewMessageBroker(opts Options) (*MessageBroker, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	b := &MessageBroker{
-		engine:      opts.Engine,
-		logger:      opts.Logger,
-		byID:        make(map[string]*Destination, len(opts.Destinations)),
-		constraints: make(map[string]SecurityConstraint, len(opts.Constraints)),
-	}
-	for _, c := range opts.Constraints {
-		b.constraints[c.ID] = c
-	}
-	for _, def := range opts.Destinations {
-		d := newDestination(def, b)
-		b.destinations = append(b.destinations, d)
-		b.byID[def.ID] = d
-	}
+	b := &MessageBroker{engine: opts.Engine, logger: opts.Logger}
+	b.table.Store(b.newTable(&table{}, opts.Destinations, opts.Constraints))
 	return b, nil
 }
 
@@ -70,19 +67,21 @@ func (b *MessageBroker) Run(ctx context.Context) error {
 }
 
 // Destination returns the destination of that id, nil when there is none.
-func (b *MessageBroker) Destination(id string) *Destination { return b.byID[id] }
+func (b *MessageBroker) Destination(id string) *Destination { return b.table.Load().byID[id] }
 
 // Destinations returns all destinations in the order of the configuration. The slice is the caller's.
-func (b *MessageBroker) Destinations() []*Destination { return slices.Clone(b.destinations) }
+func (b *MessageBroker) Destinations() []*Destination {
+	return slices.Clone(b.table.Load().destinations)
+}
 
 // Publish hands messages to the engine. The caller has checked rights and subtopics ([Destination.AllowSend], [Destination.CheckSend]). done is
 // called exactly once for each message, i being its index, from any goroutine and perhaps after Publish has returned: with nil when the message has
 // its place in the order, in the order of the batch; else with the answer for the publisher, which for an unknown destination comes at once. done
 // must not block. Publish may wait while too much is under way, and must not be called from within Deliver or Flush.
 func (b *MessageBroker) Publish(batch []*message.Message, done func(i int, err *message.Error)) {
-	known := 0 // from here on
+	known, byID := 0, b.table.Load().byID // from here on
 	for i, m := range batch {
-		if b.byID[m.Destination] == nil {
+		if byID[m.Destination] == nil {
 			b.publish(batch[known:i], known, done)
 			done(i, message.Errorf(message.CodeUnknownDestination, "%q", m.Destination))
 			known = i + 1
@@ -124,7 +123,7 @@ func (b *MessageBroker) Allow(constraintID string, p *Principal) *message.Error 
 	if p == nil {
 		return &message.Error{Code: message.CodeLoginRequired}
 	}
-	constraint, known := b.constraints[constraintID]
+	constraint, known := b.table.Load().constraints[constraintID]
 	if known && len(constraint.Roles) == 0 {
 		return nil
 	}

@@ -16,8 +16,9 @@ type delivery struct {
 
 // batch delivers some messages in their order, then flushes each subscriber that asked for it once.
 func (w *delivery) batch(batch []*message.Message) {
+	byID := w.broker.table.Load().byID
 	for _, m := range batch {
-		if d := w.broker.byID[m.Destination]; d != nil { // other brokers may have other destinations
+		if d := byID[m.Destination]; d != nil { // other brokers may have other destinations
 			w.message(d, m)
 		}
 	}
@@ -92,7 +93,7 @@ func (w *delivery) flush(next int) (on int) {
 func (w *delivery) panicked(cause any, s *Subscription, m *message.Message) {
 	event := w.broker.logger.Error().Interface("panic", cause).Bytes("stack", debug.Stack())
 	if s != nil {
-		event = event.Str("destination", s.dest.def.ID).Str("subscription", s.id).Str("message", m.ID)
+		event = event.Str("destination", s.dest.id).Str("subscription", s.id).Str("message", m.ID)
 	}
 	event.Msg("a subscriber panicked")
 }

@@ -10,8 +10,9 @@ import (
 
 // Destination is a configured place to publish to and subscribe on. Its methods are safe for concurrent use and do not block.
 type Destination struct {
-	def    DestinationDefinition
+	id     string
 	broker *MessageBroker
+	def    atomic.Pointer[DestinationDefinition]
 
 	mu    sync.Mutex // guards the following, and the subscriptions; never held while a subscriber is called
 	index index
@@ -29,14 +30,21 @@ type Stats struct {
 }
 
 func newDestination(def DestinationDefinition, b *MessageBroker) *Destination {
+	def = def.defaults()
+	d := &Destination{id: def.ID, broker: b, index: index{separator: def.SubtopicSeparator, exact: make(map[string]*list)}}
+	d.def.Store(&def)
+	return d
+}
+
+func (def DestinationDefinition) defaults() DestinationDefinition {
 	if def.SubtopicSeparator == "" {
 		def.SubtopicSeparator = "."
 	}
-	return &Destination{def: def, broker: b, index: index{separator: def.SubtopicSeparator, exact: make(map[string]*list)}}
+	return def
 }
 
-// Definition is what the configuration says. It must not be changed.
-func (d *Destination) Definition() *DestinationDefinition { return &d.def }
+// Definition is what the configuration says now ([MessageBroker.Reconfigure]). It must not be changed.
+func (d *Destination) Definition() *DestinationDefinition { return d.def.Load() }
 
 // Subscribe opens a subscription for sub, without a topic yet. id is the clientId that deliveries are named by; the caller sees to it that it is unique.
 func (d *Destination) Subscribe(id string, sub Subscriber) *Subscription {
@@ -55,19 +63,21 @@ func (d *Destination) Stats() Stats {
 // AllowSend checks whether p may publish over ch: the destination's list of channels (a nil ch is the API and skips it), then its security constraints.
 // A nil p is nobody. The errors are channel-not-allowed, login-required and access-denied.
 func (d *Destination) AllowSend(ch *ChannelDefinition, p *Principal) *message.Error {
-	return d.allow(ch, p, d.def.SendConstraint)
+	def := d.Definition()
+	return d.allow(def, ch, p, def.SendConstraint)
 }
 
 // AllowSubscribe checks whether p may subscribe over ch, as AllowSend does.
 func (d *Destination) AllowSubscribe(ch *ChannelDefinition, p *Principal) *message.Error {
-	return d.allow(ch, p, d.def.SubscribeConstraint)
+	def := d.Definition()
+	return d.allow(def, ch, p, def.SubscribeConstraint)
 }
 
-func (d *Destination) allow(ch *ChannelDefinition, p *Principal, constraint string) *message.Error {
-	if ch != nil && len(d.def.Channels) > 0 && !slices.Contains(d.def.Channels, ch.ID) {
-		return message.Errorf(message.CodeChannelNotAllowed, "destination %q, channel %q", d.def.ID, ch.ID)
+func (d *Destination) allow(def *DestinationDefinition, ch *ChannelDefinition, p *Principal, constraint string) *message.Error {
+	if ch != nil && len(def.Channels) > 0 && !slices.Contains(def.Channels, ch.ID) {
+		return message.Errorf(message.CodeChannelNotAllowed, "destination %q, channel %q", d.id, ch.ID)
 	}
-	if err := d.broker.Allow(d.def.Constraint, p); err != nil {
+	if err := d.broker.Allow(def.Constraint, p); err != nil {
 		return err
 	}
 	return d.broker.Allow(constraint, p)
@@ -97,15 +107,16 @@ func (d *Destination) checkSubscribe(subtopic string) (wild bool, err *message.E
 	if wild, err = d.checkSubtopic(subtopic); err != nil {
 		return false, err
 	}
-	if wild && d.def.DisallowWildcardSubtopics {
+	if wild && d.Definition().DisallowWildcardSubtopics {
 		return false, &message.Error{Code: message.CodeWildcardNotAllowed, Value: true}
 	}
 	return wild, nil
 }
 
 func (d *Destination) checkSubtopic(subtopic string) (wild bool, err *message.Error) {
-	if !d.def.AllowSubtopics {
+	def := d.Definition()
+	if !def.AllowSubtopics {
 		return false, &message.Error{Code: message.CodeSubtopicsNotAllowed, Value: false}
 	}
-	return checkSubtopic(subtopic, d.def.SubtopicSeparator)
+	return checkSubtopic(subtopic, def.SubtopicSeparator)
 }

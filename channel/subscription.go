@@ -84,7 +84,7 @@ func (s *Subscription) Topics() []string {
 func (s *Subscription) Matches(m *message.Message) bool {
 	s.dest.mu.Lock()
 	defer s.dest.mu.Unlock()
-	if m.Destination != s.dest.def.ID {
+	if m.Destination != s.dest.id {
 		return false
 	}
 	if len(m.Subtopics) == 0 {
