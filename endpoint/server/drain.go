@@ -41,6 +41,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 			err = errors.Join(err, l.shutdown(ctx))
 		}
 	}
+	s.reserve.close()
 	if s.stop != nil {
 		s.stop()
 	}

@@ -28,6 +28,7 @@ type listener struct {
 	http    http.Server
 	tls     *tls.Config
 	net     net.Listener
+	reserve *reserve // of the server
 	open_   atomic.Int64
 	fresh   freshConns
 }
@@ -37,7 +38,7 @@ func (s *Server) newListener(l Listener) (*listener, error) {
 	core.Proxies = endpoint.NewProxies(l.TrustedProxies)
 	core.Gate = endpoint.NewGate(l.MaxNewSessions, s.opts.MaxCounted)
 	core.Limits.RequestTimeout, core.Limits.Handshake = l.RequestBodyTimeout, l.HandshakeTimeout
-	bound := &listener{Listener: l, core: &core}
+	bound := &listener{Listener: l, core: &core, reserve: &s.reserve}
 	if l.CertificateFile != "" || l.PrivateKeyFile != "" {
 		cert, err := tls.LoadX509KeyPair(l.CertificateFile, l.PrivateKeyFile)
 		if err != nil {
@@ -57,8 +58,8 @@ func (s *Server) newListener(l Listener) (*listener, error) {
 		ErrorLog:          log.New(debugWriter{errorLog}, "", 0),
 		ConnState:         bound.fresh.note,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			if counted(c).surplus {
-				ctx = context.WithValue(ctx, surplusKey{}, true)
+			if refused := counted(c).refused; refused != nil {
+				ctx = context.WithValue(ctx, refusedKey{}, refused)
 			}
 			return endpoint.WithConn(ctx, c)
 		},
@@ -106,7 +107,11 @@ func (l *listener) open() error {
 	if l.net = l.Net; l.net != nil {
 		return nil
 	}
-	n, err := net.Listen("tcp", l.Addr)
+	config := net.ListenConfig{}
+	if l.KeepAlive != nil {
+		config.KeepAlive = -1 // Accept sets it
+	}
+	n, err := config.Listen(context.Background(), "tcp", l.Addr)
 	if err != nil {
 		return err
 	}
@@ -157,15 +162,15 @@ func (l *listener) shutdown(ctx context.Context) error {
 	return err
 }
 
-// surplusKey marks the context of a connection above max-connections.
-type surplusKey struct{}
+// refusedKey is the key of why a connection is refused in its context.
+type refusedKey struct{}
 
-// limited answers connections above the limit with its code and name, and closes them: a full server refuses, it does not grow slow.
+// limited answers connections above a limit with its code and name, and closes them: a full server refuses, it does not grow slow.
 func (l *listener) limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Context().Value(surplusKey{}) != nil {
+		if refused, ok := r.Context().Value(refusedKey{}).(*message.Error); ok {
 			w.Header().Set("Connection", "close")
-			l.core.Refuse(w, r, &message.Error{Code: message.CodeLimitConnections, Value: l.MaxConnections})
+			l.core.Refuse(w, r, refused)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -186,7 +191,7 @@ type countingListener struct {
 
 func (c *countingListener) Accept() (net.Conn, error) {
 	for {
-		conn, err := c.Listener.Accept()
+		conn, out, err := c.l.reserve.accept(c.Listener)
 		if err != nil {
 			return nil, err
 		}
@@ -194,10 +199,18 @@ func (c *countingListener) Accept() (net.Conn, error) {
 		if n > c.l.MaxConnections+surplusRoom {
 			c.l.open_.Add(-1)
 			conn.Close()
+			c.l.reserve.refill()
 			continue
 		}
 		endpoint.SetKeepAlive(conn, c.l.KeepAlive) // of one that has ended already there is nothing to set
-		return &countedConn{Socket: endpoint.Socket{Conn: conn, KeepAlive: c.l.KeepAlive}, l: c.l, surplus: n > c.l.MaxConnections}, nil
+		accepted := &countedConn{Socket: endpoint.Socket{Conn: conn, KeepAlive: c.l.KeepAlive}, l: c.l}
+		switch {
+		case out:
+			accepted.refused = message.Errorf(message.CodeLimitDescriptors, "ulimit -n is %d.", descriptorLimit())
+		case n > c.l.MaxConnections:
+			accepted.refused = &message.Error{Code: message.CodeLimitConnections, Value: c.l.MaxConnections}
+		}
+		return accepted, nil
 	}
 }
 
@@ -209,18 +222,20 @@ func (c *countingListener) Close() error {
 	return nil
 }
 
-// countedConn gives its place back when it is closed, also after a hijack.
+// countedConn gives its place and its descriptor back when it is closed, also after a hijack.
 type countedConn struct {
 	endpoint.Socket
 	l       *listener
-	surplus bool
+	refused *message.Error // what it is answered, and nothing else; nil: it is served
 	once    sync.Once
 }
 
 // Close implements net.Conn.
 func (c *countedConn) Close() error {
 	c.once.Do(func() { c.l.open_.Add(-1) })
-	return c.Conn.Close()
+	err := c.Conn.Close()
+	c.l.reserve.refill()
+	return err
 }
 
 // counted finds the countedConn under TLS and PROXY.

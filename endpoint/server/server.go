@@ -24,6 +24,7 @@ type Server struct {
 	wheel    *heartbeat.Wheel
 	shared   endpoint.Core // what the Cores of all listeners have in common
 	metrics  *metrics
+	reserve  reserve    // of descriptors
 	recent   *recentIDs // what the API published, on whichever listener
 	alive    heartbeat.Timer
 	started  time.Time
@@ -123,6 +124,8 @@ func (s *Server) Start() error {
 			return err
 		}
 	}
+	s.reserve.open(s.opts.Log("Endpoint.HTTP"))
+	s.checkDescriptors()
 	s.Run()
 	for _, l := range s.listeners {
 		s.running.Go(l.serve)
