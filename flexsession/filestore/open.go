@@ -110,10 +110,13 @@ func open(path string, look bool) (db *bbolt.DB, err error) {
 		case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 			err = fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
-		db, err = nil, fmt.Errorf("%s: %w", path, err)
-		if file != nil {
-			_ = file.Close() // and with it the lock; the error is that it is closed already
+		err = fmt.Errorf("%s: %w", path, err)
+		if db != nil {
+			err = errors.Join(err, db.Close())
+		} else if file != nil {
+			_ = file.Close() // where bbolt has not done so; what it has mapped goes with the process
 		}
+		db = nil
 	}()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	db, err = bbolt.Open(path, 0o600, &bbolt.Options{
@@ -133,10 +136,7 @@ func open(path string, look bool) (db *bbolt.DB, err error) {
 	if err == nil {
 		err = db.View(verify)
 	}
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return db, nil
+	return db, err
 }
 
 // format makes the buckets of a new file.
