@@ -52,7 +52,7 @@ type Stats struct {
 	Writes       atomic.Uint64
 	RequestError func(code message.Code)                                               // a request or connection was refused
 	ConnOpened   func(endpoint string)                                                 // a socket, stream or poll begins
-	ConnEnded    func(endpoint string, cause flexsession.Cause)                        // … and ends
+	ConnEnded    func(Connection, flexsession.Cause)                                   // … and ends
 	FailedOver   func(*flexsession.FlexClient, flexsession.Peer, flexsession.Failover) // a client reports which channels did not work
 	BadFailover  func()                                                                // … in a way that cannot be read
 }
@@ -70,11 +70,21 @@ func (s *Stats) Opened(endpoint string) {
 	}
 }
 
-// Ended notes that a connection of the endpoint has ended.
-func (s *Stats) Ended(endpoint string, cause flexsession.Cause) {
+// Ended notes that a connection has ended. The cause has the incident that the peer was told, if it was told one.
+func (s *Stats) Ended(c Connection, cause flexsession.Cause) {
 	if s.ConnEnded != nil {
-		s.ConnEnded(endpoint, cause)
+		s.ConnEnded(c, cause)
 	}
+}
+
+// Connection is one that has ended: a socket, a stream, or the answer to a poll.
+type Connection struct {
+	Endpoint string // id of the channel
+	Kind     channel.Kind
+	Session  flexsession.Session
+	Client   *flexsession.FlexClient // nil: nobody had connected on it
+	Began    time.Time
+	Bytes    uint64 // written
 }
 
 func (s *Stats) failedOver(c *flexsession.FlexClient, p flexsession.Peer, f flexsession.Failover) {

@@ -27,7 +27,9 @@ type Held struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	pulse   Pulse
-	watched bool // the pulse runs; only the handler's goroutine uses it
+	began   time.Time
+	watched bool   // the pulse runs; only the handler's goroutine uses it
+	wrote   uint64 // bytes; likewise
 	wake    chan struct{}
 
 	mu     sync.Mutex // guards the following
@@ -43,7 +45,24 @@ type Held struct {
 func (k *Core) Hold(w http.ResponseWriter, r *http.Request, def *channel.ChannelDefinition, s flexsession.Session, c *flexsession.FlexClient, ends bool) *Held {
 	conn := ConnOf(r)
 	Tune(conn, def) // a connection that has ended says so to its reader
-	return &Held{core: k, def: def, conn: conn, session: s, owner: c, ends: ends, w: w, control: http.NewResponseController(w), wake: make(chan struct{}, 1)}
+	return &Held{core: k, def: def, conn: conn, session: s, owner: c, ends: ends, w: w, control: http.NewResponseController(w), began: time.Now(), wake: make(chan struct{}, 1)}
+}
+
+// Ended notes that the answer has ended, for that cause. The handler's goroutine calls it, once.
+func (h *Held) Ended(cause flexsession.Cause) {
+	h.core.Stats.Ended(Connection{h.def.ID, h.def.Kind, h.session, h.owner, h.began, h.wrote}, cause.WithIncident())
+}
+
+// Refused notes that the answer has ended with line, which says why its attach had no effect.
+func (h *Held) Refused(line []byte) {
+	cause := flexsession.Because(message.CodeDisplaced)
+	if IsGone(line) {
+		cause.Code = message.CodeUnknownClient
+		if ended := h.owner.Ended(); ended != nil {
+			cause = *ended
+		}
+	}
+	h.Ended(cause)
 }
 
 // Channel implements Transport.
@@ -161,6 +180,7 @@ func (h *Held) write(b []byte) error {
 			return err
 		}
 		h.core.Stats.Wrote(n)
+		h.wrote += uint64(n)
 		b = b[n:]
 	}
 	return nil
@@ -215,8 +235,8 @@ func (h *Held) beatDue() bool {
 func (h *Held) why(lost flexsession.Cause) flexsession.Cause {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.cause.Code == 0 {
-		h.cause = lost
+	if h.cause.Code == 0 && lost.Code != 0 {
+		h.cause = lost.WithIncident() // the client ends with the same one, if it does
 	}
 	return h.cause
 }

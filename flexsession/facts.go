@@ -54,6 +54,16 @@ func (c *FlexClient) facts() Facts {
 	return f
 }
 
+// Who is the client's user, "" for nobody, and the address it connected from, or its last WebSocket did.
+func (c *FlexClient) Who() (user, address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.principal != nil {
+		user = c.principal.Name
+	}
+	return user, c.peer.RemoteAddr
+}
+
 // Depth is how many lines wait without a number, and how many are unconfirmed.
 func (c *FlexClient) Depth() (waiting, unconfirmed int) {
 	c.mu.Lock()

@@ -1,6 +1,7 @@
 package flexsession
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -23,6 +24,8 @@ type Session interface {
 	Peer() Peer
 	Created() time.Time
 	Clients() []*FlexClient
+	Served() int           // how many clients have used it so far
+	User() string          // of the record, or else of a client that uses it or was the last to; "" for nobody
 	Connections() int      // open sockets, streams or waiting polls
 	Invalidate(Cause) bool // ends it; reports whether this call did
 
@@ -46,6 +49,8 @@ type base struct {
 
 	mu      sync.Mutex    // guards the following
 	clients []*FlexClient // one, or those of a browser's tabs
+	served  int
+	user    string // of one that has left
 	ended   bool
 }
 
@@ -68,16 +73,37 @@ func (s *base) add(c *FlexClient) {
 		return
 	}
 	s.clients = append(s.clients, c)
+	s.served++
+}
+
+func (s *base) Served() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.served
+}
+
+func (s *base) User() string {
+	for _, c := range s.Clients() {
+		if user := c.user(); user != "" {
+			return user
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.user
 }
 
 func (s *base) drop(c *FlexClient) {
+	user := c.user() // without s.mu: a client holds its own lock when it takes that
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.user = cmp.Or(user, s.user)
 	s.clients = slices.DeleteFunc(s.clients, func(o *FlexClient) bool { return o == c })
 }
 
 // finish takes the session out of everything. It reports false when it has ended before.
 func (s *base) finish(self Session, cause Cause) bool {
+	user := s.User()
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
@@ -85,7 +111,7 @@ func (s *base) finish(self Session, cause Cause) bool {
 	}
 	s.ended = true
 	clients := s.clients
-	s.clients = nil
+	s.clients, s.user = nil, user
 	s.mu.Unlock()
 	for _, c := range clients {
 		c.leave(self)
@@ -132,6 +158,14 @@ type httpSession struct {
 
 // Record is the login record the session is a view of.
 func (s *httpSession) Record() *Record { return s.record }
+
+// User is that of the record, or else as for the other sessions.
+func (s *httpSession) User() string {
+	if p := s.record.Principal(); p != nil {
+		return p.Name
+	}
+	return s.base.User()
+}
 
 // Connections counts the open streams and waiting polls of the cookie: browsers limit them together, so the limit does as well (BlazeDS: user-agent-settings).
 func (s *httpSession) Connections() int { return s.record.connections() }

@@ -15,6 +15,14 @@ func (c *FlexClient) Principal() *channel.Principal {
 	return c.principal
 }
 
+// user is the name of the client's user; "" where nobody has logged in.
+func (c *FlexClient) user() string {
+	if p := c.Principal(); p != nil {
+		return p.Name
+	}
+	return ""
+}
+
 // Record is the login record the client belongs to; nil for one that came over a WebSocket without a cookie.
 func (c *FlexClient) Record() *Record {
 	c.mu.Lock()
@@ -24,7 +32,7 @@ func (c *FlexClient) Record() *Record {
 
 // SetRecord gives a client without a record the one it now uses over HTTP, and returns the one that it has: the first one stays.
 func (c *FlexClient) SetRecord(r *Record) (*Record, *message.Error) {
-	if err := r.start(c, c.registry.opts.MaxClientsPerSession); err != nil {
+	if err := r.start(c, c.registry.options().MaxClientsPerSession); err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
@@ -67,7 +75,7 @@ func (c *FlexClient) Login(p *channel.Principal, record bool) *message.Error {
 
 // watchLogin ends the client when its login is over (Principal.Expires). The caller holds c.mu.
 func (c *FlexClient) watchLogin() {
-	w, p := c.registry.opts.Wheel, c.principal
+	w, p := c.registry.options().Wheel, c.principal
 	if c.expiry != nil {
 		w.Stop(c.expiry)
 		c.expiry = nil

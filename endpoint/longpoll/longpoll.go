@@ -61,7 +61,7 @@ func (e *Endpoint) poll(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	cookie := q.CookieCame()
 	line, ok := held.Attach(q.Client, req.Attach, req.Have, &cookie)
 	if !ok {
-		e.core.Stats.Ended(e.def.ID, flexsession.Because(message.CodeDisplaced))
+		held.Refused(line)
 		endpoint.AnswerAttach(w, line)
 		return
 	}
@@ -83,7 +83,7 @@ func (e *Endpoint) poll(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	}
 	w.Header().Set("Content-Type", endpoint.ContentLines)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	e.core.Stats.Ended(e.def.ID, held.Respond(r, body))
+	held.Ended(held.Respond(r, body))
 }
 
 // place takes a place for a held poll. It returns how long the poll may be held, 0: not at all, and then why, if that is for want of a place.

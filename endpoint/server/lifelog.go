@@ -1,42 +1,112 @@
 package server
 
 import (
+	"time"
+
 	"github.com/rs/zerolog"
 
+	"sluice/channel"
 	"sluice/channel/message"
+	"sluice/endpoint"
 	"sluice/flexsession"
 )
 
-// logListener writes the lives of sessions and clients to the log, with the incident that the client was told.
-func logListener(log func(category string) zerolog.Logger) flexsession.Listener {
-	sessions, clients, subscriptions := log("Endpoint.FlexSession"), log("Client.FlexClient"), log("Client.MessageClient")
-	ended := func(log *zerolog.Logger, c flexsession.Cause) *zerolog.Event {
-		e := log.Info()
-		switch c.Code {
-		case message.CodeClientDisconnect, message.CodeConnectionClosed, message.CodeClientDetached: // everyday
-			e = log.Debug()
-		}
-		if c.Detail != "" {
-			e = e.Str("detail", c.Detail)
-		}
-		return e.Int("code", int(c.Code)).Str("cause", c.Code.Info().Name).Str("incident", c.Incident)
+// lives writes the lives of sessions, clients, subscriptions and connections to the log. Every end is there with its code, and with the incident that the client was told: at Info, but at Debug where it says nothing
+// new: of a poll that was answered, and of a subscription that was unsubscribed or ended with its client. Beginnings are at Debug. For those whom the diagnostics follow all of it is at Info.
+type lives struct {
+	sessions, clients, subscriptions, connections zerolog.Logger
+	diagnose                                      *endpoint.Diagnostics
+}
+
+func newLives(log func(category string) zerolog.Logger, diagnose *endpoint.Diagnostics) *lives {
+	return &lives{log("Endpoint.FlexSession"), log("Client.FlexClient"), log("Client.MessageClient"), log("Endpoint.Connection"), diagnose}
+}
+
+// line begins a line about a user at an address.
+func (l *lives) line(log *zerolog.Logger, telling bool, user, address string) *zerolog.Event {
+	if telling || l.diagnose.Follows(user, address) {
+		return log.Info()
 	}
+	return log.Debug()
+}
+
+// whose, where and why are what the lines of ends have in common.
+func whose(e *zerolog.Event, user, address string) *zerolog.Event {
+	if user != "" {
+		e = e.Str("user", user)
+	}
+	return e.Str("address", address)
+}
+
+func where(e *zerolog.Event, endpoint string, began time.Time) *zerolog.Event {
+	return e.Str("endpoint", endpoint).Int64("livedMillis", time.Since(began).Milliseconds())
+}
+
+func why(e *zerolog.Event, c flexsession.Cause) *zerolog.Event {
+	e = e.Int("code", int(c.Code)).Str("cause", c.Code.Info().Name).Str("incident", c.Incident)
+	if setting := c.Key(); setting != "" {
+		e = e.Str("setting", setting)
+	}
+	if c.Value != nil {
+		e = e.Interface("value", c.Value)
+	}
+	if c.Detail != "" {
+		e = e.Str("detail", c.Detail)
+	}
+	return e
+}
+
+func (l *lives) listener() flexsession.Listener {
 	return flexsession.Listener{
 		SessionCreated: func(s flexsession.Session) {
-			sessions.Debug().Str("session", s.ID()).Str("endpoint", s.Endpoint()).Str("address", s.Peer().RemoteAddr).Msg("session created")
+			l.line(&l.sessions, false, s.User(), s.Peer().RemoteAddr).
+				Str("session", s.ID()).Str("address", s.Peer().RemoteAddr).Str("endpoint", s.Endpoint()).Msg("session created")
 		},
 		SessionDestroyed: func(s flexsession.Session, c flexsession.Cause) {
-			ended(&sessions, c).Str("session", s.ID()).Str("endpoint", s.Endpoint()).Msg("session destroyed")
+			e := why(l.sessions.Info().Str("session", s.ID()), c)
+			e = where(whose(e, s.User(), s.Peer().RemoteAddr), s.Endpoint(), s.Created())
+			e.Int("clients", s.Served()).Msg("session destroyed")
 		},
-		ClientCreated: func(c *flexsession.FlexClient) { clients.Debug().Str("client", c.ID()).Msg("client created") },
+		ClientCreated: func(c *flexsession.FlexClient) {
+			f := c.Facts()
+			l.line(&l.clients, false, f.User, f.Address).Str("client", f.ID).Str("address", f.Address).Str("endpoint", f.Channel).Msg("client created")
+		},
 		ClientDestroyed: func(c *flexsession.FlexClient, cause flexsession.Cause) {
-			ended(&clients, cause).Str("client", c.ID()).Msg("client destroyed")
+			f := c.Facts()
+			e := why(l.clients.Info().Str("client", f.ID), cause)
+			e = where(whose(e, f.User, f.Address), f.Channel, f.Created)
+			e.Int("subscriptions", f.Subscriptions).Uint64("requests", f.Requests).Uint64("confirmed", f.Confirmed).Int("unconfirmed", f.Unconfirmed).Int("waiting", f.Waiting).Msg("client destroyed")
 		},
 		MessageClientCreated: func(s *flexsession.MessageClient) {
-			subscriptions.Debug().Str("client", s.Client().ID()).Str("destination", s.Destination()).Strs("subtopics", s.Topics()).Msg("subscribed")
+			user, address := s.Client().Who()
+			l.line(&l.subscriptions, false, user, address).Str("client", s.Client().ID()).Str("subscription", s.ID()).Str("destination", s.Destination()).Strs("subtopics", s.Topics()).Msg("subscribed")
 		},
 		MessageClientDestroyed: func(s *flexsession.MessageClient, c flexsession.Cause) {
-			ended(&subscriptions, c).Str("client", s.Client().ID()).Str("destination", s.Destination()).Msg("unsubscribed")
+			user, address := s.Client().Who()
+			unasked := c.Code != message.CodeClientDisconnect && s.Client().Ended() == nil
+			e := why(l.line(&l.subscriptions, unasked, user, address).Str("client", s.Client().ID()).Str("subscription", s.ID()), c)
+			whose(e, user, address).Str("destination", s.Destination()).Msg("unsubscribed")
 		},
+	}
+}
+
+// connectionEnded writes of a socket, a stream or a poll.
+func (l *lives) connectionEnded(c endpoint.Connection, cause flexsession.Cause) {
+	user, client, address := "", "", c.Session.Peer().RemoteAddr
+	if c.Client != nil {
+		client = c.Client.ID()
+		user, _ = c.Client.Who()
+	}
+	answered := c.Kind == channel.LongPoll && cause.Code == message.CodeConnectionClosed
+	e := why(l.line(&l.connections, !answered, user, address).Str("session", c.Session.ID()).Str("client", client), cause)
+	where(whose(e, user, address), c.Endpoint, c.Began).Uint64("bytes", c.Bytes).Msg("connection ended")
+}
+
+// hear makes the log hear of the ends of connections, besides whoever does already.
+func (l *lives) hear(s *endpoint.Stats) {
+	counted := s.ConnEnded
+	s.ConnEnded = func(c endpoint.Connection, cause flexsession.Cause) {
+		counted(c, cause)
+		l.connectionEnded(c, cause)
 	}
 }

@@ -94,8 +94,8 @@ func (m *metrics) stats() *endpoint.Stats {
 	}
 	m.counts.BadFailover = m.badReports.Inc
 	m.counts.ConnOpened = func(endpoint string) { m.connections.WithLabelValues(endpoint).Inc() }
-	m.counts.ConnEnded = func(endpoint string, cause flexsession.Cause) {
-		m.connections.WithLabelValues(endpoint).Dec()
+	m.counts.ConnEnded = func(c endpoint.Connection, cause flexsession.Cause) {
+		m.connections.WithLabelValues(c.Endpoint).Dec()
 		m.ended("connection", cause.Code)
 	}
 	return m.counts

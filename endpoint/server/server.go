@@ -86,7 +86,9 @@ func New(opts Options) (*Server, error) {
 	registry := opts.FlexClient
 	registry.Wheel = s.wheel
 	registry.Store = s.shared.Cookies
-	registry.Listeners = append(registry.Listeners, s.metrics.listener(), logListener(opts.Log))
+	lives := newLives(opts.Log, s.shared.Diagnose)
+	lives.hear(s.shared.Stats)
+	registry.Listeners = append(registry.Listeners, s.metrics.listener(), lives.listener())
 	registry.Latency = s.metrics.latency
 	s.registry = flexsession.NewRegistry(registry)
 	s.shared.Registry = s.registry

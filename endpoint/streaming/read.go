@@ -32,11 +32,11 @@ func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) {
 	held.Attach(c, 1, 0, nil)
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
 		e.head(w, "text/event-stream; charset=utf-8", session.Peer())
-		e.ended(held.Stream(r, []byte(": open\n\n"), events, []byte(":\n\n")))
+		held.Ended(held.Stream(r, []byte(": open\n\n"), events, []byte(":\n\n")))
 		return
 	}
 	padding := e.head(w, contentLines, session.Peer())
-	e.ended(held.Stream(r, padding, nil, []byte{0}))
+	held.Ended(held.Stream(r, padding, nil, []byte{0}))
 }
 
 // reader makes the client behind a GET: as the user of a ticket, of Authorization: Basic, or of the cookie.

@@ -97,7 +97,7 @@ func (e *Endpoint) open(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 		case ok:
 		case endpoint.IsGone(line):
 			endpoint.AnswerAttach(w, line)
-			e.ended(flexsession.Because(message.CodeUnknownClient))
+			held.Refused(line)
 			return
 		default:
 			held.Close(line, flexsession.Because(message.CodeDisplaced))
@@ -105,7 +105,7 @@ func (e *Endpoint) open(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	}
 	head := e.head(w, contentLines, q.Peer)
 	head = message.AppendOpen(head, message.Open{StreamID: id})
-	e.ended(held.Stream(r, head, nil, []byte{0}))
+	held.Ended(held.Stream(r, head, nil, []byte{0}))
 }
 
 // place takes a place at the endpoint and in the session for one more stream.
@@ -121,11 +121,6 @@ func (e *Endpoint) place(s *flexsession.StreamingSession) (leave func(), err *me
 		e.core.Open.Leave(e.def.ID)
 		s.Close()
 	}, nil
-}
-
-func (e *Endpoint) ended(cause flexsession.Cause) {
-	e.core.Stats.Ended(e.def.ID, cause)
-	e.core.Logger.Debug().Str("endpoint", e.def.ID).Stringer("cause", cause).Str("incident", cause.Incident).Msg("a stream has ended")
 }
 
 // head sends the header of a stream and returns the padding that some browsers want before they hand over what comes.

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -33,6 +34,7 @@ type conn struct {
 	timer   heartbeat.Timer // first for the connect, later for the rest of a frame
 	bye     heartbeat.Timer // for the goodbye
 	x       endpoint.Exchange
+	wrote   atomic.Uint64 // bytes
 
 	mu       sync.Mutex // guards the following
 	client   *flexsession.FlexClient
@@ -296,8 +298,9 @@ func (c *conn) finish(cause flexsession.Cause) {
 		client.Detach(c, cause)
 	}
 	c.session.Invalidate(cause)
-	c.e.core.Stats.Ended(c.e.def.ID, cause)
-	c.e.core.Logger.Debug().Str("endpoint", c.e.def.ID).Str("session", c.session.ID()).Stringer("cause", cause).Str("incident", cause.Incident).Msg("a socket has ended")
+	c.e.core.Stats.Ended(endpoint.Connection{
+		Endpoint: c.e.def.ID, Kind: channel.WebSocket, Session: c.session, Client: c.bound(), Began: c.session.Created(), Bytes: c.wrote.Load(),
+	}, cause)
 }
 
 // Channel implements Transport.

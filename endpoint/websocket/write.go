@@ -240,6 +240,7 @@ func (c *conn) send(b []byte) error {
 			return err
 		}
 		c.e.core.Stats.Wrote(n)
+		c.wrote.Add(uint64(n))
 		b = b[n:]
 	}
 	return nil
