@@ -131,8 +131,10 @@ func (cs *ChannelSet) withdraw(c *call) bool {
 	return true
 }
 
-// maxFrame bounds what is put into one frame or body, in bytes, unless one line alone is larger.
-const maxFrame = 64 << 10
+const (
+	maxFrame = 64 << 10 // bounds what is put into one frame or body, in bytes, unless one line alone is larger
+	besides  = 256      // of that, what a confirmation and a heartbeat may take
+)
 
 // nextFrame returns what is to be sent now, or nil and how long that may wait. Calls that can never be sent are returned too.
 func (cs *ChannelSet) nextFrame(now time.Time) (frame []byte, wait time.Duration, tooLarge []*call, err error) {
@@ -142,11 +144,14 @@ func (cs *ChannelSet) nextFrame(now time.Time) (frame []byte, wait time.Duration
 	if wait, err = cs.overdueLocked(now); err != nil {
 		return nil, 0, nil, err
 	}
+	if len(cs.tried) > 0 && s.pingID == "" {
+		return cs.pingLocked(now), 0, nil, nil
+	}
 	limit := maxFrame
 	if s.terms.MaxRequestSize > 0 {
 		limit = min(limit, s.terms.MaxRequestSize)
 	}
-	body, tooLarge := cs.requestsLocked(now, limit-128)
+	body, tooLarge := cs.requestsLocked(now, limit-besides)
 	confirmAt := s.oldest.Add(s.confirmInterval())
 	if !s.oldest.IsZero() && !s.confirmDue() && now.Before(confirmAt) {
 		wait = min(wait, confirmAt.Sub(now))
@@ -156,47 +161,20 @@ func (cs *ChannelSet) nextFrame(now time.Time) (frame []byte, wait time.Duration
 		frame = s.confirm()
 	}
 	frame = append(frame, body...)
-	if every := cs.heartbeatLocked(); every > 0 && len(frame) == 0 {
-		if silent := now.Sub(s.spoke); silent < every {
-			wait = min(wait, every-silent)
-		} else {
-			s.pingID, s.pinged = cs.newID(), now
-			frame = fmt.Appendf(nil, `{"type":"command","operation":"client_ping","messageId":%q}`+"\n", s.pingID)
+	if len(body) > 0 {
+		s.spoke = now
+	}
+	if every := cs.everyLocked(); every > 0 {
+		silent := now.Sub(s.spoke)
+		if silent >= every || len(frame) > 0 && !s.promised {
+			frame = append(cs.pingLocked(now), frame...)
 		}
+		wait = min(wait, every-silent)
 	}
 	if len(frame) > 0 {
-		s.spoke = now
 		return frame, 0, tooLarge, nil
 	}
 	return nil, wait, tooLarge, nil
-}
-
-// overdueLocked returns how long the oldest unanswered request may still take, and an error if it took too long.
-func (cs *ChannelSet) overdueLocked(now time.Time) (time.Duration, error) {
-	s, since := cs.session, time.Time{}
-	for _, c := range s.open {
-		if !c.answered && c.onLink {
-			since = c.sent
-			break
-		}
-	}
-	if s.pingID != "" && (since.IsZero() || s.pinged.Before(since)) {
-		since = s.pinged
-	}
-	if since.IsZero() {
-		return time.Hour, nil
-	}
-	if left := cs.opts.RequestTimeout - now.Sub(since); left > 0 {
-		return left, nil
-	}
-	return 0, fmt.Errorf("the server did not answer for %v", cs.opts.RequestTimeout)
-}
-
-func (cs *ChannelSet) heartbeatLocked() time.Duration {
-	if cs.opts.Heartbeat != 0 {
-		return cs.opts.Heartbeat
-	}
-	return time.Duration(cs.session.terms.HeartbeatIntervalMillis) * time.Millisecond
 }
 
 // confirm returns the line that tells what was received, and takes it as told.
@@ -207,7 +185,7 @@ func (s *session) confirm() []byte {
 
 // tell takes what was received as told to the server.
 func (s *session) tell() {
-	s.confirmed, s.toldGot, s.oldest, s.spoke = s.handed, s.got, time.Time{}, time.Now()
+	s.confirmed, s.toldGot, s.oldest = s.handed, s.got, time.Time{}
 }
 
 // requestsLocked returns the lines of the requests that are to go on this link: first those that were sent on an earlier one, then new ones.
@@ -256,14 +234,17 @@ func (cs *ChannelSet) requestsLocked(now time.Time, limit int) (body []byte, too
 // tooLarge tells whether the server would refuse c for its size; such a frame would end the connection.
 func (s *session) tooLarge(c *call) bool {
 	size := len(c.line) + 32
-	return s.terms.MaxMessageSize > 0 && size > s.terms.MaxMessageSize || s.terms.MaxRequestSize > 0 && size+128 > s.terms.MaxRequestSize
+	return s.terms.MaxMessageSize > 0 && size > s.terms.MaxMessageSize || s.terms.MaxRequestSize > 0 && size+besides > s.terms.MaxRequestSize
 }
 
-// renew begins a new session in place of one that the server has ended. Whatever can be asked again is; the rest is answered in doubt.
-func (cs *ChannelSet) renew() {
+// renew begins a new session in place of one that the server has ended, for that reason. Whatever can be asked again is; the rest is answered in doubt.
+func (cs *ChannelSet) renew(why *Error) {
 	cs.mu.Lock()
 	old := cs.session
-	cs.session = newSession()
+	cs.session, cs.replaced = newSession(), why
+	if cs.channel.wishes.forget {
+		cs.user, cs.password = "", ""
+	}
 	again := cs.introductionLocked()
 	var over, doubt []*call
 	for _, c := range old.open {

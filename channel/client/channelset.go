@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"sluice/channel/message"
 )
 
 // ChannelSet is one client of the server over an ordered list of channels. Make it with New.
@@ -20,7 +23,8 @@ type ChannelSet struct {
 	http     *httpClient
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
-	channels []Channel     // those there are, with their URLs; nil: to be asked for. Only run uses it
+	channels []Channel // those there are, with their URLs; nil: to be asked for. Only run uses it
+	wall     func() time.Time
 	wake     chan struct{} // capacity 1: there is something to send
 	arrived  chan struct{} // capacity 1: there is something in the inbox
 	drained  chan struct{} // capacity 1: the inbox has become empty
@@ -31,12 +35,17 @@ type ChannelSet struct {
 	mu             sync.Mutex // guards the following
 	started        bool
 	finished       bool
-	leaving        bool   // Disconnect, Logout or Close asked for the end
-	err            error  // why it ended; set with finished
-	lastErr        error  // the latest failure to connect; nil while connected
-	user, password string // for the login of each new session
-	greeting       bool   // that login is under way
-	unwelcome      *Error // and this was its answer
+	leaving        bool    // Disconnect, Logout or Close asked for the end
+	connected      bool    // a link is served
+	channel        Channel // the one that is tried or used
+	replaced       *Error  // why the last client had ended; nil once that was told
+	tried          []try   // the channels that failed, and the server does not know of
+	reported       int     // how many of them the last report named
+	err            error   // why it ended; set with finished
+	lastErr        error   // the latest failure to connect; nil while connected
+	user, password string  // for the login of each new session
+	greeting       bool    // that login is under way
+	unwelcome      *Error  // and this was its answer
 	session        *session
 	queue          []*call // not sent yet
 	inbox          []entry // received, not handed to the application
@@ -58,7 +67,7 @@ func New(opts Options) (*ChannelSet, error) {
 		opts: opts, prefix: hex.EncodeToString(seed[:]) + "-", slots: make(chan struct{}, opts.MaxOpen), http: newHTTPClient(opts),
 		wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), drained: make(chan struct{}, 1),
 		ready: make(chan struct{}), over: make(chan struct{}),
-		session: newSession(), user: opts.User, password: opts.Password,
+		session: newSession(), user: opts.User, password: opts.Password, wall: wallClock,
 	}
 	cs.ctx, cs.cancel = context.WithCancelCause(context.Background())
 	cs.queue = cs.introductionLocked()
@@ -128,12 +137,13 @@ func (cs *ChannelSet) loginCall(user, password string, done func(*line, error)) 
 // Logout logs the user out, which ends the client and this set.
 func (cs *ChannelSet) Logout(ctx context.Context) error { return cs.leave(ctx, "logout") }
 
-// Disconnect takes leave of the server in order: what was published before is sent first. Then it closes the set, whatever the answer.
+// Disconnect takes leave of the server in order: what was published before is sent first. Then it closes the set, whatever the answer. It waits for the
+// answer, and if need be for a connection to ask on, for as long as ctx allows; [ChannelSet.Close] does not.
 // Not to be called by a callback.
 func (cs *ChannelSet) Disconnect(ctx context.Context) error { return cs.leave(ctx, "disconnect") }
 
 func (cs *ChannelSet) leave(ctx context.Context, op string) error {
-	defer cs.Close()
+	defer cs.stop()
 	cs.mu.Lock()
 	started := cs.started
 	cs.leaving = true
@@ -157,9 +167,27 @@ func (cs *ChannelSet) leave(ctx context.Context, op string) error {
 	return wrap(op, err)
 }
 
-// Close ends the set at once, without a word to the server, and returns when its goroutines have ended. Calls fail, consumers end.
-// Not to be called by a callback or by Options.OnEvent, which it waits for. More than one Close is one.
+// farewell is how long Close waits for the server's answer.
+const farewell = time.Second
+
+// Close ends the set and returns when its goroutines have ended. Calls fail, consumers end. While a channel is attached it takes leave as Disconnect does,
+// within at most a second: else the server would keep the client for its return. More than one Close is one; the second does not wait for that.
+// Not to be called by a callback or by Options.OnEvent, which it waits for.
 func (cs *ChannelSet) Close() error {
+	cs.mu.Lock()
+	polite := cs.connected && !cs.leaving && !cs.finished
+	cs.mu.Unlock()
+	if polite {
+		ctx, cancel := context.WithTimeout(cs.ctx, farewell)
+		defer cancel()
+		_ = cs.leave(ctx, "disconnect") // whether the server was told is nothing that can be mended
+	}
+	cs.stop()
+	return nil
+}
+
+// stop ends the set at once.
+func (cs *ChannelSet) stop() {
 	cs.mu.Lock()
 	cs.leaving = true
 	idle := !cs.started
@@ -172,7 +200,6 @@ func (cs *ChannelSet) Close() error {
 	}
 	cs.running.Wait()
 	cs.http.close()
-	return nil
 }
 
 // Done is closed when the set has ended: by the server's word or by this side.
@@ -200,8 +227,11 @@ func (cs *ChannelSet) finish(kind Kind, err error) {
 		return
 	}
 	cs.finished = true
-	event := Event{Kind: Ended, Channel: kind, Err: err}
+	event := Event{Kind: Ended, Channel: kind, Err: err, Cause: causeOf(err)}
 	if cs.leaving {
+		if event.Cause == nil || event.Cause.Kind != EndLeft {
+			event.Cause = concluded(message.CodeClientDisconnect, "")
+		}
 		event.Err, err = nil, ErrClosed
 	}
 	cs.err = err
@@ -226,6 +256,12 @@ func (cs *ChannelSet) tell(e Event) {
 	entry := cs.opts.Logger.Info()
 	if e.Kind == Disconnected || e.Kind == Unreachable || e.Kind == Ended && e.Err != nil {
 		entry = cs.opts.Logger.Warn().Err(e.Err)
+	}
+	if e.Cause != nil {
+		entry = entry.Int("code", int(e.Cause.Code)).Str("cause", e.Cause.Name)
+		if e.Cause.Incident != "" {
+			entry = entry.Str("incident", e.Cause.Incident)
+		}
 	}
 	entry.Str("channel", string(e.Channel)).Bool("resumed", e.Resumed).Dur("delay", e.Delay).Msg(string(e.Kind))
 	cs.opts.OnEvent(e)

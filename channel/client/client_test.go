@@ -29,13 +29,21 @@ func onEachKind(t *testing.T, fn func(t *testing.T, f *fake, kind Kind)) {
 type events struct {
 	mu   sync.Mutex
 	list []Event
+	when []time.Time
 	more chan struct{} // closed and replaced by each event
+}
+
+// at is when the event of that number came.
+func (e *events) at(i int) time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.when[i]
 }
 
 func (e *events) add(event Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.list = append(e.list, event)
+	e.list, e.when = append(e.list, event), append(e.when, time.Now())
 	if e.more != nil {
 		close(e.more)
 		e.more = nil

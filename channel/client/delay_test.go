@@ -44,7 +44,7 @@ func TestDelayTheServerAsksFor(t *testing.T) {
 	cs := &ChannelSet{opts: Options{MinDelay: time.Millisecond, MaxDelay: time.Second}}
 	var least, most time.Duration = time.Hour, 0
 	for range 1000 {
-		d := cs.delay(1, &Error{RetryAfter: 3 * time.Second})
+		d := cs.delay(1, time.Second, &Error{RetryAfter: 3 * time.Second})
 		least, most = min(least, d), max(most, d)
 	}
 	if least < 3*time.Second || most > 6*time.Second || most-least < time.Second {
@@ -57,7 +57,9 @@ func TestSilentServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		set, err := New(Options{
-			Channels:       []Channel{{WebSocket, "ws://server/a"}, {Streaming, "http://server/b"}, {LongPoll, "http://server/c"}},
+			Channels: []Channel{
+				{Kind: WebSocket, URL: "ws://server/a"}, {Kind: Streaming, URL: "http://server/b"}, {Kind: LongPoll, URL: "http://server/c"},
+			},
 			ConnectTimeout: 5 * time.Second, MaxAttempts: 1,
 			Dial: func(context.Context, string, string) (net.Conn, error) {
 				here, there := net.Pipe()

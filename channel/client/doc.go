@@ -18,12 +18,18 @@
 //   - Nothing is dropped here. What the application has not taken stays unconfirmed, and the server sends no more than its window. So a slow
 //     application slows its own client down (all its consumers: there is one count for them), and the server's policy for slow consumers
 //     decides about the rest. Calls and replies go on meanwhile: a callback may publish and wait.
-//   - Once. While the server keeps the client, a lost connection loses and doubles nothing in either direction. When the server has ended it,
-//     the ChannelSet becomes a new client: it logs in and subscribes again, [Event.Resumed] is false, and calls whose outcome is unknown
-//     fail with [ErrInDoubt]. A WebSocket that is lost ends its client, unless the server keeps clients for a while.
+//   - Once. A lost connection, whatever the channel, loses and doubles nothing in either direction while the server keeps the client
+//     (reliable-reconnect-duration-millis; 0: no longer than its WebSocket). The set comes back on whichever channel works, goes on where it was, and
+//     repeats what was not answered. When the server has ended the client, the set becomes a new one: it logs in and subscribes again, [Event.Resumed]
+//     is false, and calls whose outcome is unknown fail with [ErrInDoubt].
+//   - Life. Its heartbeats keep the session alive, and a server that has gone without a word is found: one that leaves a heartbeat unanswered for
+//     dead-peer-timeout-millis, or a stream or WebSocket silent for that long beyond server-to-client-heartbeat-millis, or a poll unanswered for that long
+//     beyond 30 s. After a sleep of the machine there is one reconnect.
 //   - Bounds. At most Options.MaxOpen calls are open; one more waits. Every wait has a context or a limit.
-//   - Endings. When the server says not to come back, or Close, Logout or Disconnect is called, the set has ended: consumers end, calls
-//     fail, [ChannelSet.Err] says why. One ChannelSet has one life; make a new one to begin again.
+//   - Endings. Each has a cause ([Event.Cause]): a code, a sentence, the incident by which the server's log knows it, and a Kind that tells "timed out" from
+//     "the server goes down" from "the server has vanished". When the server says not to come back, or Close, Logout or Disconnect is called, the
+//     set has ended: consumers end, calls fail, [ChannelSet.Err] says why. After anything else it comes back, not before the server wants it, and not
+//     at the same moment as all others. One ChannelSet has one life; make a new one to begin again.
 //
 // All methods may be called by any number of goroutines.
 package client

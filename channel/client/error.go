@@ -22,9 +22,11 @@ var (
 	ErrTooLarge = errors.New("client: message too large for the server")
 )
 
-// Error is what the server said: the reason of a refused request, or of an end. Codes are listed in docs/protocol.md section 7.
+// Error is the reason of a refused request, or of an end: what the server said or, where it said nothing, what this side concluded (codes 4008, 4027 and
+// 4028). Codes are listed in docs/protocol.md section 7.
 type Error struct {
 	Code       message.Code    // stable, 4000 and up
+	Kind       EndKind         // what that means for a program
 	Name       string          // its name: "unknown-destination"
 	Message    string          // a sentence for people
 	Detail     string          // what exactly, where there is more to say
@@ -33,6 +35,8 @@ type Error struct {
 	Incident   string          // also in the server's log
 	Reconnect  string          // "yes", "no" or "after"
 	RetryAfter time.Duration   // how long to wait first, where the server asks for it
+
+	concluded bool // on this side
 }
 
 // Error returns the sentence with everything an operator needs to act on it.
@@ -72,6 +76,7 @@ func (l *line) error() *Error {
 // complete fills in from the table what the line did not say.
 func (e *Error) complete() *Error {
 	info := e.Code.Info()
+	e.Kind = kindOf(e.Code)
 	if e.Name == "" {
 		e.Name = e.Code.String()
 	}

@@ -23,6 +23,12 @@ type Event struct {
 	// Resumed, of Connected: the server went on with the same client, so nothing was lost or doubled.
 	// False at the first connect, and when a new client had to be made: what was published in between is then lost to its consumers.
 	Resumed bool
+	User    string        // of Connected: whom it logged in as; empty: nobody
 	Delay   time.Duration // of Disconnected and Unreachable: how long until the next try
-	Err     error         // why; an [*Error] inside if the server said it. Nil for Connected, and for an end this side asked for.
+	// Cause is why: the code, its name and sentence, the Kind that it is of, and the Incident by which the server's log knows it too. Of
+	// Connected it is why the client before this one had ended, nil if there was none or it goes on. Of all others it is never nil.
+	Cause *Error
+	// Err is all that went wrong, in words: each channel of an Unreachable, for one. Cause is inside. Nil for Connected, and for an end this side
+	// asked for.
+	Err error
 }

@@ -98,7 +98,7 @@ func (f *fake) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 			var answer []string
 			if l.Operation == "client_ping" {
 				var ack string
-				c, ack = f.connect(l)
+				c, ack = f.connect(l, []byte(raw))
 				answer = append(answer, ack)
 			} else {
 				var id struct{ DSId, Secret string }
@@ -155,7 +155,7 @@ func (f *fake) serveHTTP(kind Kind) http.HandlerFunc {
 				return
 			case c == nil && l.Operation == "client_ping":
 				var ack string
-				c, ack = f.connect(l)
+				c, ack = f.connect(l, []byte(raw))
 				replies = append(replies, ack)
 			case c == nil:
 				replies = append(replies, refusal(l.MessageID, message.CodeNotConnected))
@@ -219,9 +219,9 @@ func (f *fake) poll(w http.ResponseWriter, r *http.Request, c *fakeClient, l *li
 	if ok {
 		lost := false
 		defer stopAfter(r, f, &lost)()
-		timer := time.AfterFunc(210*time.Millisecond, func() { f.do(func() {}) })
+		timer := time.AfterFunc(f.wait+10*time.Millisecond, func() { f.do(func() {}) })
 		defer timer.Stop()
-		waiting, last := f.pending(c, c.attach, c.have, &lost, time.Now().Add(200*time.Millisecond))
+		waiting, last := f.pending(c, c.attach, c.have, &lost, time.Now().Add(f.wait))
 		lines = append(lines, waiting...)
 		if last != "" {
 			lines = append(lines, last)

@@ -26,11 +26,13 @@ type fake struct {
 	clients  []*fakeClient
 	window   int
 	maxOpen  int
-	terms    string       // further members of the body of the connect acknowledgement
-	keep     bool         // a lost WebSocket does not end its client
-	off      map[Kind]int // HTTP status of channels that are out of service
-	buffered bool         // streams are held back
-	swallow  int          // so many answers to publications are lost, with their connection
+	terms    string        // further members of the body of the connect acknowledgement
+	spans    string        // further members of that, and of attached
+	keep     bool          // a lost WebSocket does not end its client
+	off      map[Kind]int  // HTTP status of channels that are out of service
+	buffered bool          // streams are held back
+	wait     time.Duration // how long a poll is held
+	swallow  int           // so many answers to publications are lost, with their connection
 	password string
 	logins   []string
 	log      []fakeMessage // what was published
@@ -38,6 +40,8 @@ type fake struct {
 	worst    int           // the most that was ever unconfirmed
 	confirms int           // control lines "confirm"
 	beats    int           // client_ping after connect
+	promises []int64       // "heartbeat" of whatever had one
+	reports  []string      // bodies of client_ping
 }
 
 type fakeMessage struct{ id, destination, subtopic, body string }
@@ -81,15 +85,18 @@ func (f *fake) cut() {
 	clear(f.listener.conns)
 }
 
-func newFake(t *testing.T) *fake {
-	f := &fake{window: 1024, maxOpen: 256, terms: `"confirmIntervalMillis":200`, off: map[Kind]int{}}
+func makeFake() *fake {
+	f := &fake{window: 1024, maxOpen: 256, terms: `"confirmIntervalMillis":200`, off: map[Kind]int{}, wait: 200 * time.Millisecond, mux: http.NewServeMux()}
 	f.cond = sync.NewCond(&f.mu)
-	mux := http.NewServeMux()
-	mux.HandleFunc("/websocket", f.serveWebSocket)
-	mux.HandleFunc("/streaming", f.serveHTTP(Streaming))
-	mux.HandleFunc("/longpoll", f.serveHTTP(LongPoll))
-	f.mux = mux
-	f.Server = httptest.NewUnstartedServer(mux)
+	f.mux.HandleFunc("/websocket", f.serveWebSocket)
+	f.mux.HandleFunc("/streaming", f.serveHTTP(Streaming))
+	f.mux.HandleFunc("/longpoll", f.serveHTTP(LongPoll))
+	return f
+}
+
+func newFake(t *testing.T) *fake {
+	f := makeFake()
+	f.Server = httptest.NewUnstartedServer(f.mux)
 	f.listener = &cuttable{Listener: f.Server.Listener, conns: map[net.Conn]bool{}}
 	f.Server.Listener = f.listener
 	f.Start()
@@ -145,8 +152,8 @@ func (f *fake) find(id, secret string) *fakeClient {
 // endLine is what a client that has ended is told. f.mu is held.
 func endLine(operation string, code message.Code) string {
 	info := code.Info()
-	return fmt.Sprintf(`{"type":"control","operation":%q,"reason":"expired","code":%d,"name":%q,"message":%q,"reconnect":%q}`,
-		operation, code, info.Name, info.Sentence, info.Reconnect)
+	return fmt.Sprintf(`{"type":"control","operation":%q,"reason":"expired","code":%d,"name":%q,"message":%q,"reconnect":%q,"retryAfterMillis":%d,"incident":"i1"}`,
+		operation, code, info.Name, info.Sentence, info.Reconnect, info.RetryAfterMillis)
 }
 
 func refusal(id string, code message.Code) string {
@@ -163,6 +170,7 @@ func (f *fake) handle(c *fakeClient, l *line, raw []byte) string {
 	if extra.Got > 0 {
 		c.got = max(c.got, extra.Got)
 	}
+	f.note(l, raw)
 	if l.Type == "control" {
 		if l.Operation == "confirm" {
 			f.confirms++
@@ -191,6 +199,17 @@ func (f *fake) handle(c *fakeClient, l *line, raw []byte) string {
 	reply := f.run(c, l, extra.Headers.DSSubtopic)
 	c.replies[extra.Seq] = reply
 	return reply
+}
+
+// note keeps what a line promises and reports. f.mu is held.
+func (f *fake) note(l *line, raw []byte) {
+	var promise struct{ Heartbeat *int64 }
+	if _ = json.Unmarshal(raw, &promise); promise.Heartbeat != nil {
+		f.promises = append(f.promises, *promise.Heartbeat)
+	}
+	if l.Operation == "client_ping" && len(l.Body) > 0 {
+		f.reports = append(f.reports, string(l.Body))
+	}
 }
 
 func (f *fake) run(c *fakeClient, l *line, subtopic string) string {
@@ -265,17 +284,23 @@ func (f *fake) publish(m fakeMessage) {
 }
 
 // connect makes a client and returns the acknowledgement. f.mu is held.
-func (f *fake) connect(l *line) (*fakeClient, string) {
+func (f *fake) connect(l *line, raw []byte) (*fakeClient, string) {
+	f.note(l, raw)
 	c := &fakeClient{id: fmt.Sprintf("c%d", len(f.clients)+1), secret: "s3", replies: map[uint64]string{}, subs: map[string]fakeMessage{}}
 	f.clients = append(f.clients, c)
-	return c, fmt.Sprintf(`{"type":"acknowledge","correlationId":%q,"headers":{"DSId":%q,"DSSecret":%q,"DSMessagingVersion":1},"body":{"maxOpenRequests":%d,%s}}`,
-		l.MessageID, c.id, c.secret, f.maxOpen, f.terms)
+	return c, fmt.Sprintf(`{"type":"acknowledge","correlationId":%q,"headers":{"DSId":%q,"DSSecret":%q,"DSMessagingVersion":1},"body":{"maxOpenRequests":%d,%s%s}}`,
+		l.MessageID, c.id, c.secret, f.maxOpen, f.terms, f.spans)
 }
 
 // attached takes over an attach and returns its answer, or gone or displaced. f.mu is held.
 func (f *fake) attached(c *fakeClient, raw []byte) (answer string, ok bool) {
-	var a struct{ Attach, Have, Got uint64 }
-	_ = json.Unmarshal(raw, &a)
+	var a struct {
+		Attach, Have, Got uint64
+		Heartbeat         *int64
+	}
+	if _ = json.Unmarshal(raw, &a); a.Heartbeat != nil {
+		f.promises = append(f.promises, *a.Heartbeat)
+	}
 	switch {
 	case c == nil:
 		return endLine("gone", message.CodeUnknownClient), false
@@ -288,8 +313,8 @@ func (f *fake) attached(c *fakeClient, raw []byte) (answer string, ok bool) {
 	}
 	c.attach, c.have, c.got = a.Attach, max(c.have, int(a.Have)), max(c.got, a.Got)
 	f.cond.Broadcast()
-	return fmt.Sprintf(`{"type":"control","operation":"attached","attach":%d,"have":%d,"window":{"messages":%d,"bytes":1000000}}`,
-		a.Attach, c.have, f.window), true // a confirm may have overtaken this request
+	return fmt.Sprintf(`{"type":"control","operation":"attached","attach":%d,"have":%d,"window":{"messages":%d,"bytes":1000000}%s}`,
+		a.Attach, c.have, f.window, f.spans), true // a confirm may have overtaken this request
 }
 
 // pending waits for lines above sent that may go out on attachment number attach. An empty result is the end; last is the line for it.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // httpClient makes the requests of the HTTP channels.
@@ -37,6 +38,9 @@ func (h *httpClient) close() {
 		h.own.CloseIdleConnections()
 	}
 }
+
+// refresh forgets the connections that wait to be used again: they are of a server, or of a network, that is not there any more.
+func (h *httpClient) refresh() { h.client.CloseIdleConnections() }
 
 // reception is the receiving half of a link: a goroutine, its end and its reason.
 type reception struct {
@@ -113,11 +117,11 @@ func (cs *ChannelSet) exchange(ctx context.Context, url string, body []byte, a *
 		return err
 	}
 	defer resp.Body.Close()
-	return cs.receiveAll(ctx, resp, a)
+	return cs.receiveAll(ctx, resp.Body, a)
 }
 
-func (cs *ChannelSet) receiveAll(ctx context.Context, resp *http.Response, a *attachment) error {
-	ls := newLines(resp.Body, cs.opts.MaxLine, false)
+func (cs *ChannelSet) receiveAll(ctx context.Context, body io.Reader, a *attachment) error {
+	ls := newLines(body, cs.opts.MaxLine, false)
 	for {
 		raw, err := ls.next()
 		if err == io.EOF {
@@ -139,8 +143,11 @@ type uplink struct {
 }
 
 func (u uplink) post(ctx context.Context, frame []byte) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, u.cs.opts.RequestTimeout,
-		fmt.Errorf("the server did not answer for %v", u.cs.opts.RequestTimeout))
+	limit, what := u.cs.patience(), "heartbeat"
+	if u.cs.unanswered() {
+		limit, what = u.cs.requestTimeout(), "request"
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, vanished("a %s was not answered for %v", what, limit))
 	defer cancel()
 	if err := u.cs.exchange(ctx, u.url, frame, nil); err != nil {
 		return err
@@ -169,7 +176,9 @@ func (cs *ChannelSet) introduce(ctx context.Context, url string) error {
 	if cs.identity() == "" {
 		first = cs.connectLine(nil)
 	} else {
-		first = fmt.Appendf(nil, `{"type":"command","operation":"client_ping","messageId":%q}`+"\n", cs.newID())
+		cs.mu.Lock()
+		first = cs.pingLocked(time.Now())
+		cs.mu.Unlock()
 	}
 	if err := cs.exchange(ctx, url, first, nil); err != nil {
 		return err
@@ -190,7 +199,8 @@ func (cs *ChannelSet) connectLine(a *attachment) []byte {
 	if a != nil {
 		attach = fmt.Sprintf(`,"attach":%d`, a.number)
 	}
-	return fmt.Appendf(nil, `{"type":"command","operation":"client_ping","messageId":%q,"headers":{"DSId":"nil"}%s}`+"\n", id, attach)
+	return fmt.Appendf(nil, `{"type":"command","operation":"client_ping","messageId":%q,"headers":{"DSId":"nil"}%s%s%s}`+"\n",
+		id, attach, cs.promiseLocked(), cs.reportLocked())
 }
 
 // attachLine returns the line that attaches the client there is, and takes what it says as told.
@@ -201,7 +211,7 @@ func (cs *ChannelSet) attachLine(a *attachment, identify bool) []byte {
 	if identify {
 		who = fmt.Sprintf(`,"DSId":%q,"secret":%q`, s.id, s.secret)
 	}
-	return fmt.Appendf(nil, `{"type":"control","operation":"attach"%s,%s}`+"\n", who, s.position(a))
+	return fmt.Appendf(nil, `{"type":"control","operation":"attach"%s,%s%s}`+"\n", who, s.position(a), cs.promiseLocked())
 }
 
 // pollLine returns a poll, which attaches too.
@@ -209,11 +219,13 @@ func (cs *ChannelSet) pollLine(a *attachment) []byte {
 	id := cs.newID()
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	return fmt.Appendf(nil, `{"type":"command","operation":"poll","messageId":%q,%s}`+"\n", id, cs.session.position(a))
+	return fmt.Appendf(nil, `{"type":"command","operation":"poll","messageId":%q,"wait":%d,%s}`+"\n",
+		id, longestPoll.Milliseconds(), cs.session.position(a))
 }
 
 func (s *session) position(a *attachment) string {
 	s.tell()
+	s.spoke = time.Now()
 	return fmt.Sprintf(`"attach":%d,"have":%d,"got":%d`, a.number, s.handed.lines, s.got)
 }
 

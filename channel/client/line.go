@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // line is any line the server sends: docs/protocol.md section 1. Which fields mean something depends on Type and Operation.
@@ -28,6 +29,7 @@ type line struct {
 	ClientIDs []string `json:"clientIds"`
 	Expect    uint64   `json:"expect"`
 	Reason    string   `json:"reason"`
+	spans
 
 	Code             int             `json:"code"`
 	Name             string          `json:"name"`
@@ -60,6 +62,22 @@ type terms struct {
 	MaxMessageSize          int    `json:"maxMessageSize"`
 	MaxRequestSize          int    `json:"maxRequestSize"`
 	MaxOpenRequests         uint64 `json:"maxOpenRequests"`
+	spans
+}
+
+// spans are times of the channel, in milliseconds: the acknowledgement of connect has them, and the attached line of a client that comes to another channel.
+type spans struct {
+	ReconnectMillis       *int64 `json:"reconnectMillis"`       // how long the client lives on without a connection; 0: it does not. Nil: none are told
+	ServerHeartbeatMillis int64  `json:"serverHeartbeatMillis"` // the longest silence of the server on a WebSocket or a stream; 0: there is no bound
+	DeadPeerMillis        int64  `json:"deadPeerMillis"`        // how long a peer may leave something unanswered; 0: not said
+}
+
+// reconnect is how long the client lives on without a connection.
+func (s spans) reconnect() time.Duration {
+	if s.ReconnectMillis == nil {
+		return 0
+	}
+	return millis(*s.ReconnectMillis)
 }
 
 func parseLine(raw []byte) (*line, error) {

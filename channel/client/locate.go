@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // maxConfig bounds what is read of a config.json, in bytes.
@@ -41,7 +42,8 @@ func (o Options) locate(ctx context.Context, h *http.Client) ([]Channel, error) 
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, o.ConnectTimeout, fmt.Errorf("no answer within %v", o.ConnectTimeout))
+	limit := o.connectTimeout(Channel{})
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, vanished("no answer within %v", limit))
 	defer cancel()
 	offered, err := o.ask(ctx, h, root)
 	if err != nil || len(o.Channels) == 0 {
@@ -55,9 +57,13 @@ func (o Options) locate(ctx context.Context, h *http.Client) ([]Channel, error) 
 		}
 		before := len(list)
 		for _, theirs := range offered {
-			if theirs.Kind == c.Kind {
-				list = append(list, theirs)
+			if theirs.Kind != c.Kind || c.ID != "" && theirs.ID != "" && theirs.ID != c.ID {
+				continue
 			}
+			if theirs.ID == "" {
+				theirs.ID = c.ID
+			}
+			list = append(list, theirs)
 		}
 		if len(list) == before {
 			return nil, fmt.Errorf("channel %s: %w: %s", c.Kind, errNotOffered, root.JoinPath("config.json"))
@@ -87,9 +93,11 @@ func (o Options) ask(ctx context.Context, h *http.Client, root *url.URL) ([]Chan
 	defer resp.Body.Close()
 	var config struct {
 		Channels []struct {
-			ID   string
-			Type Kind
-			URL  string
+			ID                                         string
+			Type                                       Kind
+			URL                                        string
+			ConnectTimeoutMillis, RequestTimeoutMillis int64
+			LoginAfterDisconnect                       *bool // absent: yes
 		}
 		DefaultChannels []string
 	}
@@ -107,7 +115,11 @@ func (o Options) ask(ctx context.Context, h *http.Client, root *url.URL) ([]Chan
 			o.Logger.Warn().Err(err).Str("channel", c.ID).Msg("a channel of the server's configuration cannot be used")
 			continue
 		}
-		byID[c.ID] = Channel{Kind: c.Type, URL: at}
+		byID[c.ID] = Channel{Kind: c.Type, URL: at, ID: c.ID, wishes: wishes{
+			connect: time.Duration(c.ConnectTimeoutMillis) * time.Millisecond,
+			request: time.Duration(c.RequestTimeoutMillis) * time.Millisecond,
+			forget:  c.LoginAfterDisconnect != nil && !*c.LoginAfterDisconnect,
+		}}
 		if len(config.DefaultChannels) == 0 {
 			ids = append(ids, c.ID)
 		}

@@ -71,7 +71,8 @@ func TestChannelsOfTheServer(t *testing.T) {
 		{Options{}, "[{websocket ws://HOST/x/socket} {longpoll http://HOST/x/poll}]"},
 		{Options{URL: "ws://" + host}, "[{websocket ws://HOST/x/socket} {longpoll http://HOST/x/poll}]"},
 		{Options{Channels: []Channel{{Kind: LongPoll}}}, "[{longpoll http://HOST/x/poll}]"},
-		{Options{Channels: []Channel{{Streaming, "https://other/s"}, {Kind: WebSocket}}}, "[{streaming https://other/s} {websocket ws://HOST/x/socket}]"},
+		{Options{Channels: []Channel{{Kind: Streaming, URL: "https://other/s"}, {Kind: WebSocket}}}, "[{streaming https://other/s} {websocket ws://HOST/x/socket}]"},
+		{Options{Channels: []Channel{{Kind: LongPoll, ID: "p"}}}, "[{longpoll http://HOST/x/poll}]"},
 		{Options{URL: "ws://" + host + "/y"}, "[{websocket ws://HOST/y}]"},
 		{Options{URL: f.URL + "/y", Channels: []Channel{{Kind: LongPoll}}}, "[{longpoll http://HOST/y}]"},
 		{Options{URL: f.URL + "/y", Channels: []Channel{{Kind: LongPoll}, {Kind: Streaming}}}, "[{longpoll http://HOST/y/longpoll} {streaming http://HOST/y/streaming}]"},
@@ -82,7 +83,7 @@ func TestChannelsOfTheServer(t *testing.T) {
 			c.opts.URL = f.URL
 		}
 		list, err := Locate(deadline(t), c.opts)
-		if got := strings.ReplaceAll(fmt.Sprint(list), host, "HOST"); err != nil || got != c.want {
+		if got := strings.ReplaceAll(shortly(list), host, "HOST"); err != nil || got != c.want {
 			t.Errorf("%+v:\n%s %v, want\n%s", c.opts, got, err, c.want)
 		}
 	}
@@ -91,10 +92,21 @@ func TestChannelsOfTheServer(t *testing.T) {
 	if err := set.Publish(deadline(t), "chat", "", 1); err != nil {
 		t.Error(err)
 	}
-	missing := newSet(t, f, Options{Channels: []Channel{{Kind: Streaming}}})
-	if err := missing.Connect(deadline(t)); err == nil || !strings.Contains(err.Error(), "channel streaming: the server does not offer it") {
-		t.Errorf("a kind the server does not have: %v", err)
+	for _, c := range []Channel{{Kind: Streaming}, {Kind: LongPoll, ID: "other"}} {
+		missing := newSet(t, f, Options{Channels: []Channel{c}})
+		if err := missing.Connect(deadline(t)); err == nil || !strings.Contains(err.Error(), "the server does not offer it") {
+			t.Errorf("%+v, which the server does not have: %v", c, err)
+		}
 	}
+}
+
+// shortly writes down what matters of a list.
+func shortly(list []Channel) string {
+	var words []string
+	for _, c := range list {
+		words = append(words, fmt.Sprintf("{%s %s}", c.Kind, c.URL))
+	}
+	return fmt.Sprint(words)
 }
 
 // Where config.json is not one, channels are where they usually are.
@@ -142,7 +154,9 @@ func TestToldOnce(t *testing.T) {
 	l.Close()
 	for _, opts := range []Options{
 		{URL: "http://" + address},
-		{Channels: []Channel{{WebSocket, "ws://" + address}, {Streaming, "http://" + address}, {LongPoll, "http://" + address}}},
+		{Channels: []Channel{
+			{Kind: WebSocket, URL: "ws://" + address}, {Kind: Streaming, URL: "http://" + address}, {Kind: LongPoll, URL: "http://" + address},
+		}},
 	} {
 		opts.MaxAttempts = 1
 		set, err := New(opts)

@@ -33,7 +33,7 @@ func (cs *ChannelSet) openPolls(ctx context.Context, url string) (link, error) {
 // poll asks once, and waits until the application has taken the answer: asking earlier would bring the same lines again.
 func (p *polls) poll(ctx context.Context) error {
 	a := p.cs.newAttachment()
-	if err := p.cs.exchange(ctx, p.url, p.cs.pollLine(a), a); err != nil {
+	if err := p.exchange(ctx, a); err != nil {
 		return err
 	}
 	if !a.answered {
@@ -54,6 +54,21 @@ func (p *polls) poll(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// exchange asks and takes the answer, which is due after longestPoll at the latest.
+func (p *polls) exchange(ctx context.Context, a *attachment) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	limit := longestPoll + p.cs.patience()
+	timer := time.AfterFunc(limit, func() { cancel(vanished("a poll was not answered for %v", limit)) })
+	defer timer.Stop()
+	resp, err := p.cs.request(ctx, p.url, p.cs.pollLine(a))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return p.cs.receiveAll(ctx, watched{resp.Body, timer, p.cs.patience}, a)
 }
 
 // allHanded tells whether the application has taken all that was received.

@@ -28,9 +28,20 @@ const (
 // Channel is one way to reach the server.
 type Channel struct {
 	Kind Kind
-	// URL is where its endpoint is: http, https, ws or wss. Empty means what the server says in its config.json, all of that kind or, where it
-	// says nothing, Options.URL followed by "/" and the kind.
+	// URL is where its endpoint is: http, https, ws or wss. Empty means what the server says in its config.json, all of that kind (and ID) or, where
+	// it says nothing, Options.URL followed by "/" and the kind.
 	URL string
+	// ID is what the server calls it; it tells several channels of a kind from each other, and names the channel where the server is told of those
+	// that failed. Empty means what the server says or, where it says nothing, the kind.
+	ID string
+
+	wishes wishes
+}
+
+// wishes are what the server asks for of those who use a channel.
+type wishes struct {
+	connect, request time.Duration // connect-timeout-seconds and request-timeout-seconds; zero: nothing
+	forget           bool          // login-after-disconnect is false
 }
 
 // Options configures a ChannelSet. URL, or a URL in every channel, is needed; all else may stay zero.
@@ -45,7 +56,8 @@ type Options struct {
 	// section 9) or, where it has none, WebSocket, Streaming and LongPoll.
 	Channels []Channel
 
-	// User and Password, if User is not empty, log in each time the server makes a new client of this set.
+	// User and Password, if User is not empty, log in each time the server makes a new client of this set; only the first time where the server
+	// wants it so (login-after-disconnect false in its config.json): then [Event.User] is empty, and Login makes it known again.
 	User, Password string
 
 	// HTTPClient serves the HTTP channels. Its Timeout must be zero: streams do not end. Nil means one of the set's own, without cookies.
@@ -57,18 +69,22 @@ type Options struct {
 	// Dial makes the network connections, unless HTTPClient is given for the HTTP channels. Nil means a net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// ConnectTimeout is how long one channel may take until it is attached. Zero means 10s.
+	// ConnectTimeout is how long one channel may take until it is attached. Zero means what the server's config.json says of it
+	// (connect-timeout-seconds), else 10s.
 	ConnectTimeout time.Duration
 	// RequestTimeout is how long the server may take to answer; after that the connection counts as lost and is made anew, and the
-	// request is sent once more. Zero means 30s.
+	// request is sent once more. Zero means what the server's config.json says of the channel (request-timeout-seconds), else 30s.
 	RequestTimeout time.Duration
-	// Heartbeat is the longest silence of this side. Zero means what the server asks for (heartbeat-interval-millis), negative disables it.
+	// Heartbeat is the longest silence of this side, and what it promises the server: the connection of a client that is silent for twice as long, and
+	// for longer than dead-peer-timeout-millis, is ended there. Zero means what the server asks for (heartbeat-interval-millis), negative disables it
+	// and promises nothing.
 	Heartbeat time.Duration
 	// OpenTimeout is how long a stream may keep back its first line before it counts as buffered on the way. Zero means 2s.
 	OpenTimeout time.Duration
 
 	// MinDelay and MaxDelay bound the pause before a connection is tried again. It doubles with every failure and is drawn at random from
-	// its upper half. Zero means 500ms and 30s.
+	// its upper half. Zero means 500ms and 30s. For as long as the server keeps the client (reliable-reconnect-duration-millis) the pause is at
+	// most a quarter of that time, so that several tries fall into it. A longer pause that the server asks for is kept in any case.
 	MinDelay, MaxDelay time.Duration
 	// MaxAttempts is how many times in a row the whole list of channels may fail before the set ends. Zero means never.
 	MaxAttempts int
@@ -88,8 +104,6 @@ type Options struct {
 
 // withDefaults returns a copy in which every zero has its meaning, and every URL is one that can be used.
 func (o Options) withDefaults() (Options, error) {
-	o.ConnectTimeout = orDuration(o.ConnectTimeout, 10*time.Second)
-	o.RequestTimeout = orDuration(o.RequestTimeout, 30*time.Second)
 	o.OpenTimeout = orDuration(o.OpenTimeout, 2*time.Second)
 	o.MinDelay = orDuration(o.MinDelay, 500*time.Millisecond)
 	o.MaxDelay = max(orDuration(o.MaxDelay, 30*time.Second), o.MinDelay)
@@ -110,7 +124,7 @@ func (o Options) withDefaults() (Options, error) {
 		}
 		switch isChannel := !strings.HasSuffix(root.Path, "/"); {
 		case isChannel && len(list) == 1:
-			list = []Channel{{Kind: list[0].Kind, URL: o.URL}}
+			list = []Channel{{Kind: list[0].Kind, URL: o.URL, ID: list[0].ID}}
 		case isChannel && len(list) == 0 && strings.HasPrefix(strings.ToLower(o.URL), "ws"):
 			list = []Channel{{Kind: WebSocket, URL: o.URL}}
 		}
@@ -131,6 +145,24 @@ func (o Options) withDefaults() (Options, error) {
 		o.Channels[i].URL = u.String()
 	}
 	return o, nil
+}
+
+// connectTimeout is how long c may take until it is attached.
+func (o Options) connectTimeout(c Channel) time.Duration {
+	return orDuration(orDuration(o.ConnectTimeout, c.wishes.connect), 10*time.Second)
+}
+
+// requestTimeout is how long the server may take to answer over c.
+func (o Options) requestTimeout(c Channel) time.Duration {
+	return orDuration(orDuration(o.RequestTimeout, c.wishes.request), 30*time.Second)
+}
+
+// id is how c is named in a report.
+func (c Channel) id() string {
+	if c.ID != "" {
+		return c.ID
+	}
+	return string(c.Kind)
 }
 
 // root is Options.URL with the scheme for a request.

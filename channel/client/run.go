@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"strings"
 	"time"
+
+	"sluice/channel/message"
 )
 
 // link is one connection that is attached, or, of a long-poll channel, about to be.
@@ -23,14 +23,16 @@ type link interface {
 // run connects, serves the connection, and connects again, until the set ends.
 func (cs *ChannelSet) run() {
 	var tries, short int // times in a row that nothing was reached; that a connection did not last
+	var lost time.Time   // when the last connection was lost
 	for {
 		began := time.Now()
 		l, kind, resumed, err := cs.open()
-		event := Event{Kind: Unreachable, Err: err}
+		event := Event{Kind: Unreachable}
 		if err == nil {
 			tries = 0
 			err = cs.serve(l, kind, resumed)
-			event = Event{Kind: Disconnected, Channel: kind, Err: err}
+			event = Event{Kind: Disconnected, Channel: kind}
+			lost = time.Now()
 		} else {
 			tries++
 		}
@@ -49,10 +51,14 @@ func (cs *ChannelSet) run() {
 		cs.mu.Lock()
 		cs.lastErr = err
 		cs.mu.Unlock()
-		if gone := new(goneError); errors.As(err, &gone) || cs.wasUnwelcome() {
-			cs.renew()
+		if gone := new(goneError); errors.As(err, &gone) {
+			cs.renew(gone.cause)
+		} else if cs.wasUnwelcome() {
+			cs.renew(causeOf(err))
 		}
-		event.Delay = cs.delay(short, err)
+		cs.http.refresh()
+		event.Err, event.Cause = err, causeOf(err)
+		event.Delay = cs.delay(short, cs.longestPause(lost), err)
 		cs.tell(event)
 		timer := time.NewTimer(event.Delay)
 		select {
@@ -63,18 +69,29 @@ func (cs *ChannelSet) run() {
 	}
 }
 
-// delay returns the pause before the next try. It is drawn at random so that the clients of a server that ended do not all come back at once.
-func (cs *ChannelSet) delay(failures int, err error) time.Duration {
+// delay returns the pause before the next try, at most most unless the server asks for more. It is drawn at random so that the clients of a server
+// that ended do not all come back at once.
+func (cs *ChannelSet) delay(failures int, most time.Duration, err error) time.Duration {
 	d := cs.opts.MinDelay
-	for ; failures > 1 && d < cs.opts.MaxDelay; failures-- {
+	for ; failures > 1 && d < most; failures-- {
 		d *= 2
 	}
-	d = min(d, cs.opts.MaxDelay)
+	d = min(d, most)
 	d = d/2 + rand.N(d/2+1)
 	if after := retryAfter(err); after > 0 {
 		d = max(d, after+rand.N(after))
 	}
 	return d
+}
+
+// longestPause bounds the pause: a client that the server still keeps comes back while it does.
+func (cs *ChannelSet) longestPause(lost time.Time) time.Duration {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if kept := cs.session.terms.reconnect(); time.Since(lost) < kept {
+		return min(cs.opts.MaxDelay, max(kept/4, time.Millisecond))
+	}
+	return cs.opts.MaxDelay
 }
 
 // wasUnwelcome tells whether the login of the last session was refused for now, and forgets it.
@@ -94,16 +111,16 @@ func (cs *ChannelSet) open() (l link, kind Kind, resumed bool, err error) {
 			return nil, "", false, err
 		}
 	}
-	var failures error
-	hopeful := false
+	before := cs.identity()
+	var failures *unreachable
 	for _, channel := range cs.channels {
-		before := cs.identity()
+		began, known := time.Now(), cs.identity() != ""
 		l, err = cs.openChannel(channel)
-		if gone := new(goneError); errors.As(err, &gone) && before != "" {
+		if gone := new(goneError); errors.As(err, &gone) && known {
 			if gone.cause.final() {
 				return nil, channel.Kind, false, err
 			}
-			cs.renew()
+			cs.renew(gone.cause)
 			l, err = cs.openChannel(channel)
 		}
 		if err == nil {
@@ -112,26 +129,19 @@ func (cs *ChannelSet) open() (l link, kind Kind, resumed bool, err error) {
 		if cs.ctx.Err() != nil {
 			return nil, channel.Kind, false, ErrClosed
 		}
-		hopeful = hopeful || !isFinal(err)
-		if unreachable := new(net.OpError); failures != nil && errors.As(err, &unreachable) && strings.Contains(failures.Error(), unreachable.Error()) {
-			continue // told already: the channels of one server fail alike
-		}
-		err = fmt.Errorf("%s: %w", channel.Kind, err)
-		if failures != nil {
-			err = fmt.Errorf("%w; %w", failures, err)
-		}
-		failures = err
-	}
-	if hopeful && isFinal(failures) {
-		failures = errors.New(failures.Error()) // one channel may not be used, but others may yet come up
+		cs.failed(channel, time.Since(began), err)
+		failures = failures.and(channel, err)
 	}
 	cs.channels = nil // they may have moved
 	return nil, "", false, failures
 }
 
 func (cs *ChannelSet) openChannel(c Channel) (link, error) {
-	ctx, cancel := context.WithTimeoutCause(cs.ctx, cs.opts.ConnectTimeout,
-		fmt.Errorf("not attached within %v", cs.opts.ConnectTimeout))
+	cs.mu.Lock()
+	cs.channel = c
+	cs.mu.Unlock()
+	limit := cs.opts.connectTimeout(c)
+	ctx, cancel := context.WithTimeoutCause(cs.ctx, limit, vanished("not attached within %v", limit))
 	defer cancel()
 	switch c.Kind {
 	case WebSocket:
@@ -157,12 +167,19 @@ func (cs *ChannelSet) serve(l link, kind Kind, resumed bool) error {
 		c.onLink = false
 	}
 	cs.session.pingID, cs.session.spoke = "", time.Now()
+	cs.connected = true
 	cs.session.toldGot = 0 // what told it may have been lost with the last link, and of a poll's attach nobody knows when it arrives
 	cs.mu.Unlock()
 	err := cs.pump(l, kind, resumed)
+	cs.mu.Lock()
+	cs.connected = false
+	cs.mu.Unlock()
 	why := l.close()
-	var said *Error
-	if cs.ctx.Err() == nil && (err == errLinkLost || errors.As(why, &said)) {
+	asleep := new(Error)
+	if errors.As(err, &asleep) && asleep.Code == message.CodeClientAsleep {
+		return err // what the server said meanwhile is as old as the sleep was long; it says it again
+	}
+	if cs.ctx.Err() == nil && (err == errLinkLost || said(why)) {
 		return why // the server's own word explains more than a write that failed
 	}
 	return err
@@ -189,14 +206,22 @@ func (cs *ChannelSet) pump(l link, kind Kind, resumed bool) error {
 			}
 			continue
 		}
+		wait = min(wait, lookEvery)
 		timer.Reset(wait)
+		began, down := cs.wall(), false
 		select {
 		case <-cs.wake:
 		case <-timer.C:
 		case <-l.down():
-			return errLinkLost
+			down = true
 		case <-cs.ctx.Done():
 			return ErrClosed
+		}
+		if err := cs.slept(began, wait); err != nil {
+			return err
+		}
+		if down {
+			return errLinkLost
 		}
 	}
 }
@@ -216,9 +241,10 @@ func (cs *ChannelSet) welcome(welcomed *bool, kind Kind, resumed bool) error {
 	}
 	*welcomed = true
 	cs.mu.Lock()
-	cs.lastErr = nil
+	event := Event{Kind: Connected, Channel: kind, Resumed: resumed, User: cs.user, Cause: cs.replaced}
+	cs.lastErr, cs.replaced = nil, nil
 	cs.mu.Unlock()
-	cs.tell(Event{Kind: Connected, Channel: kind, Resumed: resumed})
+	cs.tell(event)
 	select {
 	case <-cs.ready:
 	default:

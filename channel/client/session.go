@@ -31,9 +31,11 @@ type session struct {
 	open    []*call // sent under this session and not answered, or behind one that is not; in the order of seq
 	byID    map[string]*call
 
-	spoke  time.Time // when this side last sent anything
-	pingID string    // the heartbeat that is not answered yet
-	pinged time.Time
+	spoke    time.Time // when this side last sent anything that is answered
+	heard    time.Time // when the server last sent a line
+	promised bool      // the server knows how long this side may be silent
+	pingID   string    // the heartbeat that is not answered yet
+	pinged   time.Time // when it was sent
 }
 
 // tally counts lines and their bytes.
@@ -77,6 +79,9 @@ func (cs *ChannelSet) receive(a *attachment, raw []byte) error {
 		a.began = true
 		close(a.opened)
 	}
+	cs.mu.Lock()
+	cs.session.heard = time.Now()
+	cs.mu.Unlock()
 	switch l.Type {
 	case "acknowledge":
 		return cs.acknowledged(a, l)
@@ -98,14 +103,16 @@ func (cs *ChannelSet) acknowledged(a *attachment, l *line) error {
 	case "":
 	case s.connectID:
 		defer cs.mu.Unlock()
+		cs.toldLocked()
 		return s.connected(l)
 	case s.pingID:
 		s.pingID = ""
+		cs.toldLocked()
 	}
 	if a != nil && len(l.Headers) > 0 {
 		var h struct{ DSPollWait int64 }
 		if json.Unmarshal(l.Headers, &h) == nil {
-			a.answered, a.pause = true, time.Duration(h.DSPollWait)*time.Millisecond
+			a.answered, a.pause = true, millis(h.DSPollWait)
 		}
 	}
 	c := s.answer(l.CorrelationID)
@@ -195,6 +202,9 @@ func (cs *ChannelSet) control(a *attachment, l *line) error {
 		if l.Window.Messages > 0 && l.Window.Bytes > 0 {
 			cs.session.window = l.Window
 		}
+		if l.ReconnectMillis != nil {
+			cs.session.terms.spans = l.spans
+		}
 		if !a.on {
 			a.on = true
 			close(a.attached)
@@ -266,7 +276,7 @@ func (s *session) confirmDue() bool {
 // confirmInterval is how long a line may stay unconfirmed.
 func (s *session) confirmInterval() time.Duration {
 	if s.terms.ConfirmIntervalMillis > 0 {
-		return time.Duration(s.terms.ConfirmIntervalMillis) * time.Millisecond
+		return millis(s.terms.ConfirmIntervalMillis)
 	}
 	return 5 * time.Second
 }

@@ -2,8 +2,7 @@ package client
 
 import (
 	"context"
-	"fmt"
-	"net/http"
+	"io"
 	"time"
 )
 
@@ -27,7 +26,8 @@ func (cs *ChannelSet) openStream(ctx context.Context, url string) (link, error) 
 		if err != nil {
 			return err
 		}
-		return s.receive(life, resp, a)
+		defer resp.Body.Close()
+		return s.receive(life, resp.Body, a)
 	})
 	timer := time.NewTimer(cs.opts.OpenTimeout)
 	defer timer.Stop()
@@ -39,7 +39,7 @@ func (cs *ChannelSet) openStream(ctx context.Context, url string) (link, error) 
 			opened = nil
 			timer.Stop()
 		case <-timer.C:
-			cancel(fmt.Errorf("the stream brought nothing for %v: something on the way holds it back", cs.opts.OpenTimeout))
+			cancel(vanished("the stream brought nothing for %v: something on the way holds it back", cs.opts.OpenTimeout))
 		case <-ctx.Done():
 			cancel(context.Cause(ctx))
 		case <-s.down():
@@ -48,9 +48,11 @@ func (cs *ChannelSet) openStream(ctx context.Context, url string) (link, error) 
 	}
 }
 
-func (s *stream) receive(ctx context.Context, resp *http.Response, a *attachment) error {
-	defer resp.Body.Close()
-	if err := s.cs.receiveAll(ctx, resp, a); err != nil {
+func (s *stream) receive(ctx context.Context, body io.Reader, a *attachment) error {
+	timer := time.AfterFunc(time.Hour, func() { s.cancel(vanished("the stream was silent for %v", s.cs.longestSilence())) })
+	defer timer.Stop()
+	timer.Stop() // until it brings something
+	if err := s.cs.receiveAll(ctx, watched{body, timer, s.cs.longestSilence}, a); err != nil {
 		return err
 	}
 	return errLinkLost

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 
@@ -25,7 +26,7 @@ type webSocket struct {
 func (cs *ChannelSet) openWebSocket(ctx context.Context, url string) (link, error) {
 	dialer := websocket.Dialer{
 		Proxy: http.ProxyFromEnvironment, NetDialContext: cs.opts.Dial, TLSClientConfig: cs.opts.TLS,
-		HandshakeTimeout: cs.opts.ConnectTimeout, ReadBufferSize: 4096, WriteBufferSize: 4096,
+		ReadBufferSize: 4096, WriteBufferSize: 4096,
 	}
 	conn, resp, err := dialer.DialContext(ctx, url, cs.opts.Header)
 	if err != nil {
@@ -36,6 +37,11 @@ func (cs *ChannelSet) openWebSocket(ctx context.Context, url string) (link, erro
 	}
 	conn.SetReadLimit(int64(cs.opts.MaxLine) + 2*maxFrame)
 	w := &webSocket{cs: cs, conn: conn, reception: newReception()}
+	pong := conn.PingHandler()
+	conn.SetPingHandler(func(data string) error {
+		w.hear()
+		return pong(data)
+	})
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	a, err := w.attach(ctx)
 	if !stop() && err == nil {
@@ -71,7 +77,7 @@ func (w *webSocket) attach(ctx context.Context) (*attachment, error) {
 		}
 		err := w.readUntilAttached(a)
 		if gone := new(goneError); known && errors.As(err, &gone) && !gone.cause.final() {
-			w.cs.renew()
+			w.cs.renew(gone.cause)
 			continue
 		}
 		return a, err
@@ -91,13 +97,22 @@ func (w *webSocket) readUntilAttached(a *attachment) error {
 	}
 }
 
+// hear puts off the moment at which the server has been silent for too long.
+func (w *webSocket) hear() {
+	if limit := w.cs.longestSilence(); limit > 0 {
+		_ = w.conn.SetReadDeadline(time.Now().Add(limit)) // of a connection that is closed: the next read says so
+	}
+}
+
 // read takes one line.
 func (w *webSocket) read(a *attachment) error {
 	for {
 		if w.frame != nil {
 			line, err := w.frame.next()
 			if err == nil {
-				return w.cs.receive(a, line)
+				err = w.cs.receive(a, line)
+				w.hear()
+				return err
 			}
 			if err != io.EOF {
 				return w.reason(err)
@@ -120,11 +135,14 @@ func (w *webSocket) reason(err error) error {
 	if errors.As(err, &closed) && closed.Code >= 4000 && closed.Code < 5000 {
 		return (&Error{Code: message.Code(closed.Code), Name: closed.Text}).complete()
 	}
+	if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
+		return vanished("the WebSocket was silent for %v", w.cs.longestSilence())
+	}
 	return fmt.Errorf("%w: %w", errLinkLost, err)
 }
 
 func (w *webSocket) post(_ context.Context, frame []byte) error {
-	if err := w.conn.SetWriteDeadline(time.Now().Add(w.cs.opts.RequestTimeout)); err != nil {
+	if err := w.conn.SetWriteDeadline(time.Now().Add(w.cs.requestTimeout())); err != nil {
 		return err
 	}
 	if err := w.conn.WriteMessage(websocket.TextMessage, frame); err != nil {

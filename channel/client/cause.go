@@ -1,0 +1,75 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+
+	"sluice/channel/message"
+)
+
+// EndKind sorts the codes of ends into what a program decides by. The code says more.
+type EndKind string
+
+const (
+	// EndLeft: this side went, or its user logged out.
+	EndLeft EndKind = "left"
+	// EndTimeout: a configured time ran out while the server was there: the session's, the connection's, the one for coming back.
+	EndTimeout EndKind = "timeout"
+	// EndShutdown: the server said that it goes down, and when to come back.
+	EndShutdown EndKind = "shutdown"
+	// EndVanished: the connection went, or fell silent, without a goodbye: of the server, or of the network before it.
+	EndVanished EndKind = "vanished"
+	// EndRemoved: somebody else ended it: an administrator, another client of the session, a newer connection.
+	EndRemoved EndKind = "removed"
+	// EndRefused: the server would not serve this: a limit, a right, a mistake, a failure of its own.
+	EndRefused EndKind = "refused"
+)
+
+// kindOf returns what a code means for the program it meets.
+func kindOf(code message.Code) EndKind {
+	switch code {
+	case message.CodeClientDisconnect, message.CodeLogout, message.CodeClientDetached, message.CodeStreamClosed, message.CodeConnectionClosed:
+		return EndLeft
+	case message.CodeSessionTimeout, message.CodeWriteTimeout, message.CodeHandshakeTimeout, message.CodeLastSessionEnded,
+		message.CodeClientVanished, message.CodeIdleTimeout, message.CodeMissedPong, message.CodeMissedHeartbeats,
+		message.CodeUnacknowledgedBytes, message.CodeTokenExpired, message.CodeSubscriptionTimeout, message.CodeClientTimeout,
+		message.CodeClientAsleep:
+		return EndTimeout
+	case message.CodeServerShutdown:
+		return EndShutdown
+	case message.CodeConnectionLost, message.CodeHeartbeatFailed, message.CodeServerVanished, message.CodeOffline:
+		return EndVanished
+	case message.CodeSessionInvalidated, message.CodeAdministrator, message.CodeDisplaced:
+		return EndRemoved
+	}
+	return EndRefused
+}
+
+// concluded is an Error that this side concludes, where the server said nothing.
+func concluded(code message.Code, detail string) *Error {
+	e := (&Error{Code: code, Detail: detail}).complete()
+	e.concluded = true
+	return e
+}
+
+// vanished says that the server left something unanswered, or was silent for too long.
+func vanished(format string, args ...any) *Error {
+	return concluded(message.CodeServerVanished, fmt.Sprintf(format, args...))
+}
+
+// causeOf returns why a connection or a try to make one failed: what the server said, what this side concluded, or the connection's own error.
+func causeOf(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	if e := new(Error); errors.As(err, &e) {
+		return e
+	}
+	return concluded(message.CodeConnectionLost, err.Error())
+}
+
+// said tells whether err is the server's word.
+func said(err error) bool {
+	e := new(Error)
+	return errors.As(err, &e) && !e.concluded
+}
