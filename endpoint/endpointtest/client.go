@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,6 +49,9 @@ type Client struct {
 	stop    context.CancelFunc
 	ctx     context.Context
 	Beats   int // heartbeats seen: NULs of a stream, pings of a socket
+
+	// Mute leaves the server's pings unanswered, though everything is read.
+	Mute atomic.Bool
 }
 
 // wait is how long a test waits, of the bubble's time, for what should be there.
@@ -120,7 +124,7 @@ func (c *Client) Dial(headers ...string) {
 	}
 	ws, _, err := websocket.Dial(c.ctx, c.rig.URL("/websocket"), &websocket.DialOptions{
 		HTTPClient: c.rig.HTTP, HTTPHeader: h, Subprotocols: []string{"sluice"},
-		OnPingReceived: func(context.Context, []byte) bool { c.beat(); return true },
+		OnPingReceived: func(context.Context, []byte) bool { c.beat(); return !c.Mute.Load() },
 	})
 	if err != nil {
 		c.t.Fatalf("dial: %v", err)
@@ -346,6 +350,9 @@ func (c *Client) Next() Line {
 		return nil
 	}
 }
+
+// Pushed is where Next takes its lines from, for tests that note when each of them comes.
+func (c *Client) Pushed() <-chan Line { return c.down }
 
 // Nothing fails the test when something was pushed within d.
 func (c *Client) Nothing(d time.Duration) {

@@ -232,23 +232,33 @@ func (c *Conn) Thaw() { c.change(func() { c.frozen = false }) }
 
 // Cut makes the connection vanish without a word. What has arrived can be read; nothing else arrives on either side, no byte and no end. Writes
 // succeed until the buffer is full, then wait.
-func (c *Conn) Cut() {
-	c.change(func() {
-		if !c.link.cut {
-			c.link.cut = true
-			c.stuck, c.peer.stuck = c.peer.in.Len(), c.in.Len()
-		}
-	})
+func (c *Conn) Cut() { c.change(c.cutOff) }
+
+func (c *Conn) cutOff() {
+	if !c.link.cut {
+		c.link.cut = true
+		c.stuck, c.peer.stuck = c.peer.in.Len(), c.in.Len()
+	}
 }
 
 // Reset breaks the connection for both sides at once: what is under way is lost, and all reads and writes fail with ECONNRESET, Freeze or not.
 func (c *Conn) Reset() {
 	c.change(func() {
-		for _, side := range []*Conn{c, c.peer} {
-			side.in, side.eof, side.frozen, side.err = bytes.Buffer{}, false, false, syscall.ECONNRESET
-		}
+		c.broken(syscall.ECONNRESET)
+		c.peer.broken(syscall.ECONNRESET)
 	})
 }
+
+// Fail breaks the connection for this side alone: its reads and writes fail with err, like syscall.ETIMEDOUT of a kernel that has given up a peer which acknowledges nothing. The
+// peer learns nothing of it.
+func (c *Conn) Fail(err error) {
+	c.change(func() {
+		c.cutOff()
+		c.broken(err)
+	})
+}
+
+func (c *Conn) broken(err error) { c.in, c.eof, c.frozen, c.err = bytes.Buffer{}, false, false, err }
 
 // Drop loses the next n bytes that this side writes: the writes succeed, the bytes do not arrive, those behind them do. TCP does not do that; it makes
 // broken input. Another call replaces n.

@@ -451,6 +451,23 @@ func TestReset(t *testing.T) {
 	})
 }
 
+func TestFail(t *testing.T) {
+	both(t, func(t *testing.T, c, s *Conn) {
+		write(t, c, "sent before")
+		read := waits(t, func() (int, error) { return c.Read(make([]byte, 1)) })
+		c.Fail(syscall.ETIMEDOUT)
+		if _, err := read.result(); !errors.Is(err, syscall.ETIMEDOUT) {
+			t.Errorf("Read = %v", err)
+		}
+		wantError(t, c.Read, syscall.ETIMEDOUT)
+		wantError(t, c.Write, syscall.ETIMEDOUT)
+		wantRead(t, s, "sent before")
+		read = waits(t, func() (int, error) { return s.Read(make([]byte, 1)) }) // the peer learns nothing
+		s.Close()
+		read.result()
+	})
+}
+
 func TestDrop(t *testing.T) {
 	both(t, func(t *testing.T, c, s *Conn) {
 		c.Drop(5)
