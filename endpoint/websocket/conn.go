@@ -82,23 +82,30 @@ func (c *conn) read() {
 	c.e.core.Open.Leave(c.e.def.ID)
 }
 
-// frames reads until the socket ends, and says why it did. While nothing comes it waits with a shallow stack and no buffer; what comes is worked on
+// frames reads until the socket ends, and says why it did. While nothing comes it waits with a shallow stack and no buffer; what comes is read and worked on
 // aside, because a goroutine keeps the deepest stack it ever had.
 func (c *conn) frames() (cause flexsession.Cause) {
 	for over := false; !over; {
 		c.await()
-		first, err := c.reader.Peek(1)
-		if err == nil && first[0]&opControl != 0 {
-			if err = c.controlFrame(); err == nil {
-				continue
-			}
-		}
-		if err != nil {
-			return c.readFailed(err)
-		}
-		aside(func() { cause, over = c.input() })
+		aside(func() { cause, over = c.arrived() })
 	}
 	return cause
+}
+
+// arrived takes what has come in. over: the socket has ended, because of cause.
+func (c *conn) arrived() (cause flexsession.Cause, over bool) {
+	first, err := c.reader.Peek(1)
+	switch {
+	case err != nil:
+	case first[0]&opControl == 0:
+		return c.input()
+	default:
+		err = c.controlFrame()
+	}
+	if err != nil {
+		return c.readFailed(err), true
+	}
+	return flexsession.Cause{}, false
 }
 
 // Read reads for reader. Every byte is a sign of life: who sends a long message slowly cannot answer a ping in the middle of it.
@@ -112,11 +119,18 @@ func (c *conn) Read(b []byte) (int, error) {
 
 // await returns when something has come in. Meanwhile the connection holds no buffer, where it can do without.
 func (c *conn) await() {
-	if w, ok := c.net.(waiter); ok && c.reader.Buffered() == 0 {
-		c.e.readers.takeBack(c.reader)
-		w.WaitReadable() // where it cannot, Peek waits instead
-		c.e.readers.lend(c.reader, c)
+	if c.reader.Buffered() > 0 {
+		return
 	}
+	if w, ok := c.net.(waiter); ok {
+		c.e.readers.takeBack(c.reader)
+		err := w.WaitReadable()
+		c.e.readers.lend(c.reader, c)
+		if err == nil {
+			return
+		}
+	}
+	c.reader.Peek(1) // what became of it is seen by who reads on
 }
 
 // controlFrame takes a control frame that stands between messages; gorilla would go on to wait for the next message, with all that this takes. Those in the middle
