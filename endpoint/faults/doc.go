@@ -1,0 +1,9 @@
+// Package faults has nothing but tests: of what networks, machines and operating systems do to a server that has done nothing wrong. Its clients are processes of their own, its connections real
+// sockets, its times those of the machine's clock.
+//
+// Some of the tests pull cables. They need network namespaces, so root and iproute2, and the build tag netns:
+//
+//	go test -tags netns ./endpoint/faults
+//
+// docs/dead-peers.md says what must become of each fault, and by when.
+package faults
