@@ -108,7 +108,7 @@ func (a *Attributes) changed(name string, text json.RawMessage) (map[string]json
 	a.look.Lock()
 	defer a.look.Unlock()
 	_, known := a.now[name]
-	most, bytes := a.owner.opts.MaxAttributes, a.owner.opts.MaxAttributeBytes
+	most, bytes := a.owner.options().MaxAttributes, a.owner.options().MaxAttributeBytes
 	switch {
 	case a.over:
 		return nil, ErrEnded

@@ -51,6 +51,7 @@ type FlexClient struct {
 	expiry     *heartbeat.Timer // of the login; nil: it lasts
 	owed       bool             // a Flush is owed: something entered the outbox since the last one
 	slow       bool             // a slow consumer, about to end
+	window     Window           // as it was told at the last attach
 	out        outbox
 	up         uplink
 	subs       map[string]*MessageClient
@@ -111,7 +112,7 @@ type Attached struct {
 	Have      uint64 // where delivery goes on
 	Epoch     uint64 // what Take and Ready want to see
 	Window    Window
-	Moved     bool   // it was on another channel before
+	Moved     bool   // it was on another channel before, or its channel's definition has changed
 	Displaced uint64 // not zero: a higher attach has been here, and this one has no effect
 	Gone      bool   // the client has ended, or confirmed what it never got
 	Reason    string // with Gone: "expired" or "ahead"
@@ -139,8 +140,9 @@ func (c *FlexClient) Attach(t Transport, attach, have uint64) Attached {
 	c.transport, c.attach = t, attach
 	c.epoch++
 	c.out.rewind()
-	answer := Attached{Have: c.out.confirmed, Epoch: c.epoch, Window: c.registry.opts.Window, Moved: c.presence.def != t.Channel()}
-	c.presence.def, c.presence.left, c.presence.pause = t.Channel(), false, 0
+	answer := Attached{Have: c.out.confirmed, Epoch: c.epoch, Window: c.registry.options().Window, Moved: c.presence.told != t.Channel()}
+	c.window = answer.Window
+	c.presence.def, c.presence.told, c.presence.left, c.presence.pause = c.registry.definition(t.Channel()), t.Channel(), false, 0
 	c.watch()
 	c.mu.Unlock()
 
@@ -165,7 +167,7 @@ func (c *FlexClient) Detach(t Transport, cause Cause) {
 		return
 	}
 	def := t.Channel()
-	ends := t.EndsClient() || final(cause.Code) || def.Kind == channel.WebSocket && (c.unreliable || def.ReliableReconnectDuration <= 0 && c.registry.opts.ClientTimeout <= 0)
+	ends := t.EndsClient() || final(cause.Code) || def.Kind == channel.WebSocket && (c.unreliable || def.ReliableReconnectDuration <= 0 && c.registry.options().ClientTimeout <= 0)
 	c.presence.lost = cause.Code
 	c.watch()
 	c.mu.Unlock()
@@ -197,7 +199,7 @@ func (c *FlexClient) Take(epoch uint64, buf []byte, limit int) (_ []byte, more b
 	if c.epoch != epoch || c.transport == nil {
 		return buf, false
 	}
-	buf, more = c.out.take(buf, limit, c.registry.opts.Window)
+	buf, more = c.out.take(buf, limit, c.window)
 	if c.unreliable && c.out.numbered > 0 {
 		c.out.confirm(c.out.sent()) // nothing is kept for it
 		more = c.out.queue.len() > 0
@@ -212,7 +214,7 @@ func (c *FlexClient) Take(epoch uint64, buf []byte, limit int) (_ []byte, more b
 func (c *FlexClient) Ready(epoch uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.epoch == epoch && c.transport != nil && c.out.ready(c.registry.opts.Window)
+	return c.epoch == epoch && c.transport != nil && c.out.ready(c.window)
 }
 
 // Confirm notes that the client has handed the first have lines to its application. It reports false when it never was sent so many.
@@ -224,7 +226,7 @@ func (c *FlexClient) Confirm(have uint64) bool {
 	}
 	err := c.out.confirm(have)
 	wake := c.transport
-	if err != nil || !c.out.ready(c.registry.opts.Window) {
+	if err != nil || !c.out.ready(c.window) {
 		wake = nil
 	}
 	c.mu.Unlock()
@@ -237,7 +239,7 @@ func (c *FlexClient) Confirm(have uint64) bool {
 
 // push appends a counted line and says whether a Flush is owed for it. The caller holds c.mu. A client with too many lines waiting is a slow consumer, and ends.
 func (c *FlexClient) push(e entry) (owed bool) {
-	opts := &c.registry.opts
+	opts := c.registry.options()
 	if c.slow {
 		return false
 	}

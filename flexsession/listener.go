@@ -12,7 +12,7 @@ type Listener struct {
 }
 
 func (g *Registry) each(f func(Listener)) {
-	for _, l := range g.opts.Listeners {
+	for _, l := range g.options().Listeners {
 		f(l)
 	}
 }

@@ -95,9 +95,23 @@ func (s *MessageClient) watch(limit time.Duration) {
 		return
 	}
 	s.idle = new(heartbeat.Idle)
-	s.idle.Start(s.client.registry.opts.Wheel, limit, func() {
+	s.idle.Start(s.client.registry.options().Wheel, limit, s.late(limit))
+}
+
+// rewatch makes the subscription's timeout another one. What was sent to it counts. The caller holds client.mu.
+func (s *MessageClient) rewatch(limit time.Duration) {
+	if s.idle == nil {
+		s.watch(limit)
+		return
+	}
+	s.idle.Retime(limit, s.late(limit))
+}
+
+// late is what happens when nothing was sent to the subscription for the limit.
+func (s *MessageClient) late(limit time.Duration) func() {
+	return func() {
 		go s.client.invalidate(s, Cause{Code: message.CodeSubscriptionTimeout, Value: limit.String()}) // the wheel must not wait for listeners
-	})
+	}
 }
 
 // close takes the subscription out of the broker, and stops its clock.
@@ -112,7 +126,7 @@ func (s *MessageClient) close() {
 func (c *FlexClient) roomFor(subs, topics int) *message.Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	limit := c.registry.opts.MaxSubscriptions
+	limit := c.registry.options().MaxSubscriptions
 	if len(c.subs)+subs > limit || c.topics+topics > limit {
 		return &message.Error{Code: message.CodeLimitSubscriptions, Value: limit}
 	}

@@ -14,6 +14,7 @@ import (
 type presence struct {
 	clock   heartbeat.Idle
 	def     *channel.ChannelDefinition // of the channel it connected on, or was attached on last: its times hold
+	told    *channel.ChannelDefinition // whose times the client was told
 	promise time.Duration              // its next sign of life comes at latest then; 0: it has promised none
 	pause   time.Duration              // a poller's, as last advised
 	left    bool                       // its page was left
@@ -22,15 +23,20 @@ type presence struct {
 
 // watch starts the clock that is to run now. The caller holds c.mu. It is a variable-length wait only in its limit: calling it once too often does no harm.
 func (c *FlexClient) watch() {
-	w := c.registry.opts.Wheel
-	switch {
-	case c.ended != nil:
+	if c.ended != nil {
 		c.presence.clock.Stop()
-	case c.held():
-		c.presence.clock.Start(w, c.silence(), func() { go c.fellSilent() }) // the wheel must not wait for listeners
-	default:
-		c.presence.clock.Start(w, c.absence(), func() { go c.stayedAway() })
+		return
 	}
+	limit, late := c.patience()
+	c.presence.clock.Start(c.registry.options().Wheel, limit, late)
+}
+
+// patience is how long the client may be silent, or away, and what happens then. The caller holds c.mu.
+func (c *FlexClient) patience() (limit time.Duration, late func()) {
+	if c.held() {
+		return c.silence(), func() { go c.fellSilent() } // the wheel must not wait for listeners
+	}
+	return c.absence(), func() { go c.stayedAway() }
 }
 
 // held says whether a connection holds the client: one that it is attached to, or a socket on which it has connected and may attach yet. The caller holds c.mu.
@@ -68,7 +74,7 @@ func (c *FlexClient) absence() time.Duration {
 		d += p.pause
 	}
 	if len(c.sessions) == 0 && c.record == nil {
-		d = max(d, c.registry.opts.ClientTimeout)
+		d = max(d, c.registry.options().ClientTimeout)
 	}
 	return d
 }
@@ -111,7 +117,7 @@ func (c *FlexClient) stayedAway() {
 		return
 	}
 	cause := Cause{Code: message.CodeClientVanished, Value: p.def.ReliableReconnectDuration.Milliseconds()}
-	switch timeout := c.registry.opts.ClientTimeout; {
+	switch timeout := c.registry.options().ClientTimeout; {
 	case p.left:
 		cause = Cause{Code: message.CodeClientDetached, Setting: "reload-grace-millis", Value: limit.Milliseconds()}
 	case limit == timeout:
@@ -175,7 +181,7 @@ func (c *FlexClient) Quiet() time.Duration { return c.presence.clock.Since() }
 
 // orphan takes the client off a record that has timed out, where it outlives its sessions (flex-client/timeout-minutes). It reports false where it does not.
 func (c *FlexClient) orphan(r *Record, cause Cause) bool {
-	if c.registry.opts.ClientTimeout <= 0 || c.unreliable {
+	if c.registry.options().ClientTimeout <= 0 || c.unreliable {
 		return false
 	}
 	c.mu.Lock()

@@ -211,7 +211,7 @@ func TestSubscriptionTimeout(t *testing.T) {
 		if got := string(lines); !strings.Contains(got, `"operation":"subscription_invalidate"`) || !strings.Contains(got, `"code":4025`) || !strings.Contains(got, `"setting":"subscription-timeout-minutes","value":"1m0s"`) {
 			t.Errorf("the client was told %s", got)
 		}
-		if n := l.registry.opts.Wheel.Len(); n != 0 {
+		if n := l.registry.options().Wheel.Len(); n != 0 {
 			t.Errorf("%d timers are left", n)
 		}
 	})

@@ -2,6 +2,7 @@ package flexsession
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sluice/channel"
@@ -12,8 +13,8 @@ import (
 // Record is the login record behind one cookie: the user, the clients started under it, and the HTTP sessions that are its views. Where the cookie does not come
 // back it belongs to the one client that was made with it. It ends after session-timeout-minutes without activity, and its sessions and clients with it.
 type Record struct {
-	id       string // stable: the cookie's token changes at login, this does not
-	def      *channel.ChannelDefinition
+	id       string                                    // stable: the cookie's token changes at login, this does not
+	def      atomic.Pointer[channel.ChannelDefinition] // of the channel it was made on, as it is now
 	created  time.Time
 	registry *Registry
 	idle     heartbeat.Idle
@@ -102,13 +103,24 @@ func (r *Record) logout() {
 
 // watch begins the session timeout of a record that was not active for that long.
 func (r *Record) watch(idle time.Duration) {
-	if d := r.def.SessionTimeout; d > 0 {
-		r.idle.StartSince(r.registry.opts.Wheel, idle, d, func() { go r.expire() }) // the wheel must not wait for listeners
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return
 	}
+	r.def.Store(r.registry.definition(r.def.Load())) // now that a change finds the record
+	r.idle.StartSince(r.registry.options().Wheel, idle, r.def.Load().SessionTimeout, r.late)
 }
+
+func (r *Record) late() { go r.expire() } // the wheel must not wait for listeners
 
 // expire ends the record for want of activity. The client of a guest record that has moved to a WebSocket does not use it now, and is not ended by it.
 func (r *Record) expire() {
+	d := r.def.Load().SessionTimeout
+	if d <= 0 || r.idle.Since() < d { // it has changed at the last moment
+		r.redefine(r.def.Load())
+		return
+	}
 	if r.guest {
 		for _, c := range r.members() {
 			if c.onSocket() {
@@ -117,11 +129,11 @@ func (r *Record) expire() {
 			}
 		}
 	}
-	r.End(Cause{Code: message.CodeSessionTimeout, Value: r.def.SessionTimeout.String()})
+	r.End(Cause{Code: message.CodeSessionTimeout, Value: d.String()})
 }
 
 // InvalidateOnDisconnect says whether a disconnect message ends the record (invalidate-session-on-disconnect of the channel it was made on).
-func (r *Record) InvalidateOnDisconnect() bool { return r.def.InvalidateSessionOnDisconnect }
+func (r *Record) InvalidateOnDisconnect() bool { return r.def.Load().InvalidateSessionOnDisconnect }
 
 // Session is the record's view at the endpoint of def, made at its first use. It is nil when the record has ended.
 func (r *Record) Session(def *channel.ChannelDefinition, peer Peer, limit int) Session {
@@ -131,6 +143,7 @@ func (r *Record) Session(def *channel.ChannelDefinition, peer Peer, limit int) S
 		return nil
 	}
 	if s := r.sessions[def.ID]; s != nil {
+		setLimit(s, limit)
 		r.mu.Unlock()
 		return s
 	}
@@ -144,7 +157,8 @@ func (r *Record) Session(def *channel.ChannelDefinition, peer Peer, limit int) S
 		s, h = longpoll, &longpoll.httpSession
 	}
 	h.id, h.def, h.peer, h.created, h.registry = randomText(12), def, peer, time.Now(), r.registry
-	h.record, h.limit, h.Attributes = r, limit, &r.Attributes
+	h.record, h.Attributes = r, &r.Attributes
+	h.limit.Store(int64(limit))
 	if r.restored {
 		h.created = r.created // it goes on
 	}

@@ -2,6 +2,7 @@ package flexsession
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sluice/channel"
@@ -62,7 +63,8 @@ func (o *Options) defaults() {
 
 // Registry is the table of live sessions, records and clients. Safe for concurrent use. It starts no goroutine.
 type Registry struct {
-	opts Options
+	opts atomic.Pointer[Options]                               // its limits may be replaced; the rest stays as it is
+	defs atomic.Pointer[map[string]*channel.ChannelDefinition] // by id, as they are now; nil: as they were from the beginning
 
 	mu       sync.Mutex // guards the following
 	clients  map[string]*FlexClient
@@ -85,23 +87,27 @@ type end struct {
 // NewRegistry makes an empty one.
 func NewRegistry(opts Options) *Registry {
 	opts.defaults()
-	return &Registry{
-		opts:     opts,
+	g := &Registry{
 		clients:  make(map[string]*FlexClient),
 		users:    make(map[string]map[*FlexClient]struct{}),
 		sessions: make(map[string]Session),
 		records:  make(map[string]*Record),
 		ends:     make(map[string]end),
 	}
+	g.opts.Store(&opts)
+	return g
 }
+
+// options are what the registry goes by now. What may change in them is in [Registry.Reconfigure].
+func (g *Registry) options() *Options { return g.opts.Load() }
 
 // NewClient makes a client that connects from peer on the channel of def, under r if it is not nil, and returns the secret, which is not kept.
 func (g *Registry) NewClient(def *channel.ChannelDefinition, peer Peer, r *Record, unreliable bool) (c *FlexClient, secret string, err *message.Error) {
 	secret = randomText(18)
-	c = &FlexClient{id: g.opts.Node + "-" + randomText(15), secret: hashSecret(secret), unreliable: unreliable, created: time.Now(), registry: g}
+	c = &FlexClient{id: g.options().Node + "-" + randomText(15), secret: hashSecret(secret), unreliable: unreliable, created: time.Now(), registry: g}
 	c.owner = g
 	c.out.timed = g.timed
-	c.presence.def, c.peer = def, peer
+	c.presence.def, c.presence.told, c.peer = def, def, peer
 	if r != nil {
 		c.record, c.principal = r, r.Principal()
 		c.fromRecord = c.principal != nil
@@ -110,6 +116,7 @@ func (g *Registry) NewClient(def *channel.ChannelDefinition, peer Peer, r *Recor
 		return nil, "", err
 	}
 	c.mu.Lock()
+	c.presence.def = g.definition(def) // now that a change finds the client
 	c.watchLogin()
 	c.watch() // over HTTP it is not held by any connection yet
 	c.mu.Unlock()
@@ -119,7 +126,7 @@ func (g *Registry) NewClient(def *channel.ChannelDefinition, peer Peer, r *Recor
 		}
 	})
 	if r != nil { // from here on the record may end it, and what hears of ends has heard of it
-		if err := r.start(c, g.opts.MaxClientsPerSession); err != nil {
+		if err := r.start(c, g.options().MaxClientsPerSession); err != nil {
 			c.End(Because(err.Code))
 			return nil, "", err
 		}
@@ -134,15 +141,15 @@ func (g *Registry) enter(c *FlexClient) *message.Error {
 	switch {
 	case g.closed != nil:
 		return &message.Error{Code: g.closed.Code, RetryAfter: g.closed.RetryAfter}
-	case len(g.clients) >= g.opts.MaxClients:
-		return &message.Error{Code: message.CodeLimitClients, Value: g.opts.MaxClients}
+	case len(g.clients) >= g.options().MaxClients:
+		return &message.Error{Code: message.CodeLimitClients, Value: g.options().MaxClients}
 	}
 	g.clients[c.id] = c
 	g.userChangedLocked(c, nil, c.principal)
 	return nil
 }
 
-func (g *Registry) timed(at int64) { g.opts.Latency(time.Duration(time.Now().UnixNano() - at)) }
+func (g *Registry) timed(at int64) { g.options().Latency(time.Duration(time.Now().UnixNano() - at)) }
 
 // Client finds a client by id and secret. A nil client comes with the cause of its end, if that is remembered; otherwise the id is unknown or the secret is wrong,
 // which look the same.
@@ -217,13 +224,13 @@ func (g *Registry) Count() (clients, sessions int) {
 func (g *Registry) NewRecord(def *channel.ChannelDefinition) (*Record, *message.Error) {
 	r := g.newRecord(randomText(18), def)
 	g.mu.Lock()
-	full := len(g.records) >= g.opts.MaxSessions
+	full := len(g.records) >= g.options().MaxSessions
 	if !full {
 		g.records[r.id] = r
 	}
 	g.mu.Unlock()
 	if full {
-		return nil, &message.Error{Code: message.CodeLimitSessions, Value: g.opts.MaxSessions}
+		return nil, &message.Error{Code: message.CodeLimitSessions, Value: g.options().MaxSessions}
 	}
 	r.watch(0)
 	return r, nil
@@ -241,7 +248,8 @@ func (g *Registry) NewGuestRecord(def *channel.ChannelDefinition) *Record {
 }
 
 func (g *Registry) newRecord(id string, def *channel.ChannelDefinition) *Record {
-	r := &Record{id: id, def: def, created: time.Now(), registry: g}
+	r := &Record{id: id, created: time.Now(), registry: g}
+	r.def.Store(def)
 	r.owner, r.record = g, r
 	return r
 }
@@ -311,7 +319,7 @@ func (g *Registry) clientEnded(c *FlexClient, principal *channel.Principal, caus
 	g.mu.Lock()
 	delete(g.clients, c.id)
 	g.userChangedLocked(c, principal, nil)
-	if g.order.len() >= g.opts.RememberEnds {
+	for g.order.len() >= g.options().RememberEnds {
 		delete(g.ends, *g.order.front())
 		g.order.pop()
 	}
@@ -352,6 +360,6 @@ func (g *Registry) recordEnded(r *Record, token string, forget bool) {
 	delete(g.records, r.id)
 	g.mu.Unlock()
 	if forget {
-		g.opts.Store.Forget(r.id, token)
+		g.options().Store.Forget(r.id, token)
 	}
 }

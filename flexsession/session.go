@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sluice/channel"
@@ -153,7 +154,7 @@ type httpSession struct {
 	base
 	*Attributes // of the record
 	record      *Record
-	limit       int // max-persistent-connections-per-session for this user agent; 0: none
+	limit       atomic.Int64 // max-persistent-connections-per-session for this user agent; 0: none
 }
 
 // Record is the login record the session is a view of.
@@ -171,7 +172,10 @@ func (s *httpSession) User() string {
 func (s *httpSession) Connections() int { return s.record.connections() }
 
 // Open takes a place for one more stream or waiting poll. It reports false, with the limit, when the session has as many as it may; otherwise the caller owes a Close.
-func (s *httpSession) Open() (limit int, ok bool) { return s.limit, s.record.open(s.limit) }
+func (s *httpSession) Open() (limit int, ok bool) {
+	limit = int(s.limit.Load())
+	return limit, s.record.open(limit)
+}
 
 // Close gives the place back.
 func (s *httpSession) Close() { s.record.close() }

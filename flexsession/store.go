@@ -43,7 +43,7 @@ func (noStore) Leave(_ map[string]time.Time) {}
 func (r *Record) Stored() Stored { return r.storedWith(r.all()) }
 
 func (r *Record) storedWith(attributes map[string]json.RawMessage) Stored {
-	s := Stored{ID: r.id, Channel: r.def.ID, Created: r.created, Attributes: attributes}
+	s := Stored{ID: r.id, Channel: r.def.Load().ID, Created: r.created, Attributes: attributes}
 	if p := r.Principal(); p != nil {
 		s.User = p.Name
 	}
@@ -61,7 +61,7 @@ func (r *Record) keep(attributes map[string]json.RawMessage) error {
 	case !stored:
 		return nil
 	}
-	err := r.registry.opts.Store.Save(r.storedWith(attributes))
+	err := r.registry.options().Store.Save(r.storedWith(attributes))
 	switch {
 	case errors.Is(err, ErrNotStored): // it has ended meanwhile
 		return ErrEnded
@@ -77,7 +77,7 @@ func (g *Registry) Restore(s Stored, def *channel.ChannelDefinition, p *channel.
 	r := g.newRecord(s.ID, def)
 	r.created, r.principal, r.now, r.stored, r.restored = s.Created, p, maps.Clone(s.Attributes), true, true
 	g.mu.Lock()
-	ok := len(g.records) < g.opts.MaxSessions && g.records[r.id] == nil
+	ok := len(g.records) < g.options().MaxSessions && g.records[r.id] == nil
 	if ok {
 		g.records[r.id] = r
 	}
@@ -99,5 +99,5 @@ func (g *Registry) leave(records []*Record) {
 		}
 		r.mu.Unlock()
 	}
-	g.opts.Store.Leave(active)
+	g.options().Store.Leave(active)
 }

@@ -59,8 +59,8 @@ func (c *FlexClient) Begin(req *message.Request, send func([]byte)) (reply func(
 	case req.Seq > u.last+1:
 		send(message.AppendError(nil, &message.Error{Code: message.CodeUplinkGap, CorrelationID: req.MessageID, Expect: u.last + 1}))
 		return nil, false
-	case u.kept.len() >= c.registry.opts.MaxOpenRequests || u.bytes >= maxKeptBytes:
-		send(message.AppendError(nil, &message.Error{Code: message.CodeTooManyRequests, CorrelationID: req.MessageID, Value: c.registry.opts.MaxOpenRequests}))
+	case u.kept.len() >= c.registry.options().MaxOpenRequests || u.bytes >= maxKeptBytes:
+		send(message.AppendError(nil, &message.Error{Code: message.CodeTooManyRequests, CorrelationID: req.MessageID, Value: c.registry.options().MaxOpenRequests}))
 		return nil, false
 	}
 	a := &answer{}

@@ -43,6 +43,23 @@ func (i *Idle) StartSince(w *Wheel, ago, d time.Duration, f func()) {
 	w.arm(&i.timer, i.due(), f)
 }
 
+// Retime replaces d and f, and leaves the Idle as touched as it was: f is called when the rest of d has passed, at the next tick if nothing is left of it. It arms an Idle that is off. Before the first
+// Start it does nothing.
+func (i *Idle) Retime(d time.Duration, f func()) {
+	w := i.wheel
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i.limit = d
+	if d <= 0 {
+		w.disarm(&i.timer)
+		return
+	}
+	w.arm(&i.timer, i.due(), f)
+}
+
 // Touch puts the function off: from now on the whole time must pass again. It is one look at the clock and one atomic store: no lock, and
 // no work for the wheel. Before the first Start it does nothing; while the Idle is off it only resets [Idle.Since].
 func (i *Idle) Touch() {

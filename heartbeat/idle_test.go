@@ -123,3 +123,39 @@ func TestIdleTouchedWhileDue(t *testing.T) {
 		}
 	})
 }
+
+// Retime keeps what has passed: a longer limit lets the rest of it pass, a shorter one that has passed already calls at once, none never.
+func TestIdleRetime(t *testing.T) {
+	inBubble(t, heartbeat.Options{}, func(t *testing.T, w *heartbeat.Wheel) {
+		var idle heartbeat.Idle
+		idle.Retime(time.Second, func() { t.Error("one that was never started was called") })
+		for _, c := range []struct{ first, after, second, want time.Duration }{
+			{10 * time.Second, 6 * time.Second, 15 * time.Second, 15 * time.Second},
+			{10 * time.Second, 6 * time.Second, 8 * time.Second, 8 * time.Second},
+			{10 * time.Second, 6 * time.Second, 3 * time.Second, 6 * time.Second},
+			{0, 6 * time.Second, 8 * time.Second, 8 * time.Second}, // it only kept the time
+			{3 * time.Second, 6 * time.Second, 8 * time.Second, 8 * time.Second},
+			{10 * time.Second, 6 * time.Second, 0, 0},
+		} {
+			fired := newRecord()
+			idle.Start(w, c.first, func() {
+				if c.first > c.after {
+					t.Errorf("%+v: what was replaced was called", c)
+				}
+			})
+			time.Sleep(c.after)
+			idle.Retime(c.second, fired.note)
+			pass(time.Minute)
+			got := fired.take()
+			if c.want == 0 && len(got) == 0 {
+				continue
+			}
+			if len(got) != 1 || got[0] < c.want || got[0] > c.want+2*tick {
+				t.Errorf("%+v: called at %v", c, got)
+			}
+		}
+		if w.Len() != 0 {
+			t.Errorf("%d timers are left", w.Len())
+		}
+	})
+}

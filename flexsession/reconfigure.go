@@ -1,0 +1,100 @@
+package flexsession
+
+import (
+	"sluice/channel"
+)
+
+// Retimer is a Transport or Socket that can go by another definition of its channel from now on. Retime may be called from any goroutine and must not block.
+type Retimer interface {
+	Retime(def *channel.ChannelDefinition)
+}
+
+// Reconfigure makes everything that lives, and that is to come, go by other limits, and by other definitions of the channels. Nothing ends at once by it: a limit that is lower than what is there already refuses
+// what would be more, and a shorter time that has passed already ends what it is of at the wheel's next tick. A time that runs keeps what has passed of it.
+//
+// Of limits, Node, Wheel, Listeners, Store and Latency are not looked at. A client goes by the Window it was told when it was last attached. defs holds the definitions by id; channels that are not
+// in it stay as they were. They must not be changed after that. One Reconfigure at a time.
+func (g *Registry) Reconfigure(limits Options, defs map[string]*channel.ChannelDefinition) {
+	old := g.options()
+	limits.Node, limits.Wheel, limits.Listeners, limits.Store, limits.Latency = old.Node, old.Wheel, old.Listeners, old.Store, old.Latency
+	limits.defaults()
+	g.opts.Store(&limits)
+	g.defs.Store(&defs)
+
+	// Whatever comes into the tables from here on has found the new definitions by itself.
+	for _, r := range g.allRecords() {
+		r.redefine(g.definition(r.def.Load()))
+	}
+	for _, c := range g.Clients() {
+		c.redefine()
+	}
+	for _, s := range g.Sessions() {
+		if s, ok := s.(*WebSocketSession); ok {
+			g.retime(s.socket, s.def)
+		}
+	}
+}
+
+// definition is def as it is now.
+func (g *Registry) definition(def *channel.ChannelDefinition) *channel.ChannelDefinition {
+	if defs := g.defs.Load(); defs != nil && (*defs)[def.ID] != nil {
+		return (*defs)[def.ID]
+	}
+	return def
+}
+
+func (g *Registry) retime(what any, def *channel.ChannelDefinition) {
+	if r, ok := what.(Retimer); ok {
+		r.Retime(g.definition(def))
+	}
+}
+
+// redefine makes the record go by another definition of its channel.
+func (r *Record) redefine(def *channel.ChannelDefinition) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended { // its end stops the clock after it has said so
+		return
+	}
+	r.def.Store(def)
+	r.idle.Retime(def.SessionTimeout, r.late)
+}
+
+// redefine makes the client go by the definitions of its channel and of its destinations as they are now.
+func (c *FlexClient) redefine() {
+	c.mu.Lock()
+	if c.ended != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.presence.def = c.registry.definition(c.presence.def)
+	c.presence.clock.Retime(c.patience())
+	for _, s := range c.subs {
+		s.rewatch(s.sub.Destination().Definition().SubscriptionTimeout)
+	}
+	t := c.transport
+	c.mu.Unlock()
+	if t != nil {
+		c.registry.retime(t, t.Channel())
+	}
+}
+
+func (g *Registry) allRecords() []*Record {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := make([]*Record, 0, len(g.records))
+	for _, r := range g.records {
+		all = append(all, r)
+	}
+	return all
+}
+
+// setLimit is for what Open says from now on.
+func setLimit(s Session, limit int) {
+	switch s := s.(type) {
+	case *StreamingSession:
+		s.limit.Store(int64(limit))
+	case *LongPollSession:
+		s.limit.Store(int64(limit))
+	}
+}
