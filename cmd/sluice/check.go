@@ -25,6 +25,9 @@ func (c *checkCommand) Run(io std) error {
 		if err != nil {
 			report.Refuse(c.File, "password-file", err)
 		}
+		if err := checkStore(cfg); err != nil {
+			report.Refuse(c.File, "data-directory", err)
+		}
 		if _, err := server.New(opts); err != nil {
 			report.Refuse(c.File, "", err)
 		}

@@ -27,6 +27,8 @@ func serverOptions(cfg *config.Config) (server.Options, error) {
 			MaxSessions:          cfg.FlexClient.MaxSessions,
 			ClientTimeout:        cfg.FlexClient.Timeout,
 			RememberEnds:         cfg.FlexClient.MaxRememberedEnds,
+			MaxAttributes:        cfg.FlexClient.MaxAttributes,
+			MaxAttributeBytes:    cfg.FlexClient.MaxAttributeBytes,
 		},
 		Engine:           memengine.New(memengine.Options{MaxPending: cfg.FlexClient.MaxPendingMessages}),
 		MaxTickets:       cfg.FlexClient.MaxTickets,

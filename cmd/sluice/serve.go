@@ -71,6 +71,12 @@ func serveConfig(ctx context.Context, io std, cfg *config.Config, adjust func([]
 		return err
 	}
 	opts.Log, opts.Logger, opts.Version = log.category, log.category("Startup"), version()
+	if opts.Sessions, err = openStore(cfg, log.category("Endpoint.FlexSession")); err != nil {
+		return err
+	}
+	if opts.Sessions != nil {
+		defer opts.Sessions.Close() // whatever was acknowledged is on disk
+	}
 	s, err := server.New(opts)
 	if err != nil {
 		return fmt.Errorf("the configuration cannot be served: %w", err)

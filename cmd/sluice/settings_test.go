@@ -30,7 +30,7 @@ func seen(without, with string) struct{ without, with string } {
 // probes are those of all served settings.
 func probes() []probe {
 	return slices.Concat(serverProbes(), socketProbes(), channelProbes(), toldProbes(), limitProbes(), failoverProbes(), timeProbes(), drainProbes(), serviceProbes(), destinationProbes(),
-		includeProbes(), securityProbes(), loggingProbes())
+		includeProbes(), securityProbes(), loggingProbes(), storeProbes())
 }
 
 // TestEverySettingIsHonoured changes every setting that is called served and looks for the change from outside.

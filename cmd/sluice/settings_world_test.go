@@ -60,6 +60,7 @@ const blank = `<services-config>%root%
   <flex-client>%flex-client%</flex-client>
   <api>%api%<key id="probe" value="` + apiKey + `"/></api>
   <logging>%logging%</logging>
+  <system>%system%</system>
 </services-config>`
 
 const apiKey = "0123456789abcdef"
@@ -143,8 +144,14 @@ func (o *output) String() string {
 // start loads the file and serves it, until the test ends or stop is called. A file that cannot be served makes a world with err.
 func start(t *testing.T, file page, real bool) *world {
 	t.Helper()
+	return serveFile(t, file, file.write(t), real)
+}
+
+// write writes the file, and those beside it, into a new directory, and returns its path.
+func (p page) write(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
-	for name, text := range file.and(page{"services-config.xml": file.xml(t)}) {
+	for name, text := range p.and(page{"services-config.xml": p.xml(t)}) {
 		if !strings.Contains(name, ".") {
 			continue
 		}
@@ -153,7 +160,13 @@ func start(t *testing.T, file page, real bool) *world {
 			t.Fatal(err)
 		}
 	}
-	w := &world{t: t, file: file, path: filepath.Join(dir, "services-config.xml"), rigs: map[string]*endpointtest.Rig{}, done: make(chan struct{})}
+	return filepath.Join(dir, "services-config.xml")
+}
+
+// serveFile is start for a file that lies at that path.
+func serveFile(t *testing.T, file page, path string, real bool) *world {
+	t.Helper()
+	w := &world{t: t, file: file, path: path, rigs: map[string]*endpointtest.Rig{}, done: make(chan struct{})}
 	w.out.some = make(chan struct{})
 	ctx, end := context.WithCancel(context.Background())
 	w.end = end
@@ -206,6 +219,12 @@ func network(t *testing.T) *endpointtest.Rig {
 		synctest.Wait()
 	})
 	return &endpointtest.Rig{T: t, Net: l, HTTP: &http.Client{Transport: transport}}
+}
+
+// again ends the server and starts another one with the same file.
+func (w *world) again() *world {
+	w.stop()
+	return serveFile(w.t, w.file, w.path, w.Rig == nil)
 }
 
 // stop ends the server and waits for it.

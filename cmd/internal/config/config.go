@@ -21,6 +21,7 @@ type Config struct {
 	Security        Security                        // security
 	API             API                             // api
 	Logging         Logging                         // logging
+	System          System                          // system
 }
 
 // Role is who a listener is for.
@@ -83,6 +84,8 @@ type FlexClient struct {
 	MaxClientsPerSession   int           // max-clients-per-session
 	MaxSessions            int           // max-sessions: over HTTP
 	MaxPendingMessages     int           // max-pending-messages
+	MaxAttributes          int           // max-attributes
+	MaxAttributeBytes      int           // max-attribute-bytes
 	MaxRememberedEnds      int           // max-remembered-ends
 	MaxTickets             int           // max-tickets
 	Timeout                time.Duration // timeout-minutes
@@ -96,6 +99,21 @@ type Security struct {
 	SessionCookieSecure       CookieSecure // session-cookie-secure
 	MaxLoginFailuresPerMinute int          // max-login-failures-per-minute: of one address or user, 0 no limit
 	MaxCountedAddresses       int          // max-counted-addresses: of each listener, and of the logins
+	SessionStore              SessionStore // session-store
+}
+
+// SessionStore says where HTTP sessions are kept.
+type SessionStore string
+
+// In memory they end with the process; in a file of the data directory they outlive it.
+const (
+	StoreMemory SessionStore = "memory"
+	StoreFile   SessionStore = "file"
+)
+
+// System is what concerns the process as a whole: system.
+type System struct {
+	DataDirectory string // data-directory, as seen from the working directory; empty: none
 }
 
 // CookieSecure says when the session cookie carries Secure.

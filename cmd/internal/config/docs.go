@@ -25,7 +25,7 @@ var scopeDocs = []struct {
 	{ScopeConstraint, "security/security-constraint", "Who may use what refers to it. It may also be written in place, inside a channel's or destination's `security`."},
 	{ScopeAPI, "api", "Keys of services that use /api/v1: on the servers with the role api or, where there is none, on the public ones."},
 	{ScopeLogging, "logging", "Where log lines go. Without a target: standard error, level Info."},
-	{ScopeSystem, "system", "Nothing of this section is served."},
+	{ScopeSystem, "system", "What concerns the process as a whole."},
 	{ScopeCluster, "clusters/cluster", "This version runs on one node."},
 	{ScopeRoot, "Sections of services-config", "Includes, and sections without meaning here."},
 }

@@ -144,6 +144,16 @@ func (l *loader) checkDrain() {
 	}
 }
 
+// checkStore compares where sessions are to be kept with where they can be.
+func (l *loader) checkStore(s *systemDraft) {
+	switch dir := s.dataDirectory; {
+	case l.cfg.Security.SessionStore == StoreFile && dir.id == "":
+		l.rep.errorf(l.security.store, "sessions cannot be kept in a file: system has no data-directory")
+	case l.cfg.Security.SessionStore == StoreMemory && dir.id != "":
+		l.rep.noticef(dir.at, "nothing is kept in the data-directory: session-store is memory")
+	}
+}
+
 // checkLogin looks for rights that nobody can have.
 func (l *loader) checkLogin() {
 	if l.cfg.Security.PasswordFile == "" && len(l.cfg.Constraints) > 0 {

@@ -143,11 +143,17 @@ func (l *loader) defaults(target any, scope Scope, foreign bool) {
 	}
 }
 
-// readSystem looks at the sections that only a Java server has a use for.
+// systemDraft is the system section on its way to Config.
+type systemDraft struct{ dataDirectory ref }
+
+// readSystem reads the system section, and looks at the clusters, which only a Java server has a use for.
 func (l *loader) readSystem() {
-	if n := l.root.child("system"); n != nil {
-		l.collect(n, l.schema.scopes[ScopeSystem], l.document)
+	s := &systemDraft{}
+	l.readSection(ScopeSystem, s)
+	if s.dataDirectory.id != "" {
+		l.cfg.System.DataDirectory = l.src.beside(s.dataDirectory.at.file, s.dataDirectory.id)
 	}
+	l.checkStore(s)
 	seen := map[string]bool{}
 	for _, n := range l.items(l.root.child("clusters"), "clusters", "cluster") {
 		id, _ := n.value("id")

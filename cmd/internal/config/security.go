@@ -11,6 +11,7 @@ import (
 type securityDraft struct {
 	Security
 	passwordFile, cookieName ref
+	store                    pos // of session-store
 }
 
 // constraintDraft is a security-constraint, written here or referred to.
@@ -47,6 +48,8 @@ func securitySettings() []Setting {
 				set: sec(func(s *securityDraft, v Value) { s.MaxLoginFailuresPerMinute = v.Int })},
 			Setting{Name: "max-counted-addresses", Kind: Int, Min: 1, Default: "100000", From: sluice, Doc: "Addresses whose new sessions are counted, of each listener, and addresses and user names whose failed logins are; past it a new one takes the place of one of the minute before, or of any.",
 				set: sec(func(s *securityDraft, v Value) { s.MaxCountedAddresses = v.Int })},
+			Setting{Name: "session-store", Kind: Enum, Enum: []string{"memory", "file"}, Default: "memory", Strict: true, From: sluice, Example: "file", Doc: "Where HTTP sessions are kept. memory: they end with the process. file: in system/data-directory; logins and attributes outlive a restart and a crash (docs/sessions.md).",
+				set: sec(func(s *securityDraft, v Value) { s.SessionStore, s.store = SessionStore(v.Text), v.at })},
 			Setting{Name: "permissions-verifier", Kind: Opaque, Status: NotServed, Refused: true, From: glacier, Doc: "A back-end that says who may log in."},
 			Setting{Name: "session-manager", Kind: Opaque, Status: NotServed, Refused: true, From: glacier, Doc: "A back-end that is told of every session."},
 			Setting{Name: "ssl-permissions-verifier", Kind: Opaque, Status: NotServed, Refused: true, From: glacier, Doc: "The same for TLS certificates."},

@@ -111,6 +111,10 @@ func flexClientSettings() []Setting {
 			set: fc(func(f *flexClientDraft, v Value) { f.MaxSessions = v.Int })},
 		Setting{Name: "max-pending-messages", Kind: Int, Min: 1, Default: "65536", From: sluice, Doc: "Published messages that are not yet in the outboxes of their receivers; past it publishers wait.",
 			set: fc(func(f *flexClientDraft, v Value) { f.MaxPendingMessages = v.Int })},
+		Setting{Name: "max-attributes", Kind: Int, Min: 1, Default: "100", From: sluice, Doc: "Attributes that a program may put on one FlexSession or client.",
+			set: fc(func(f *flexClientDraft, v Value) { f.MaxAttributes = v.Int })},
+		Setting{Name: "max-attribute-bytes", Kind: Bytes, Min: 16, Max: 1 << 20, Default: "4096", From: sluice, Doc: "One attribute: its name, and its value as JSON.",
+			set: fc(func(f *flexClientDraft, v Value) { f.MaxAttributeBytes = v.Int })},
 		Setting{Name: "max-remembered-ends", Kind: Int, Min: 1, Default: "10000", From: sluice, Doc: "Ended clients that are still told why they have ended when they come late; the oldest are forgotten first.",
 			set: fc(func(f *flexClientDraft, v Value) { f.MaxRememberedEnds = v.Int })},
 		Setting{Name: "max-tickets", Kind: Int, Min: 1, Default: "10000", From: sluice, Doc: "Tickets for plain GETs that may be out at a time; the oldest give way.",
@@ -171,6 +175,8 @@ func loggingSettings() []Setting {
 func systemSettings() []Setting {
 	return slices.Concat(
 		within(ScopeSystem, "",
+			Setting{Name: "data-directory", Kind: File, Strict: true, From: sluice, Example: "data", Doc: "Directory of what outlives the process: `sessions.db` where session-store is file. One server at a time; it is made where it is not there. Seen from the file that names it.",
+				set: on(func(s *systemDraft, v Value) { s.dataDirectory = ref{v.Text, v.at} })},
 			Setting{Name: "enforce-endpoint-validation", Kind: Bool, Status: JavaOnly, Harmless: []string{"true"}, Instead: "a destination is only reached over its channels, always", From: blazeDS, Doc: "Refuses messages that came over a channel which is not the destination's."},
 			Setting{Name: "manageable", Kind: Bool, Status: JavaOnly, Harmless: []string{"false"}, Quiet: true, Instead: "there is no JMX; metrics are at /metrics", From: blazeDS, Doc: "JMX beans."},
 			Setting{Name: "redeploy", Kind: Opaque, Status: JavaOnly, Quiet: true, Instead: "restart the server to read a changed file", From: blazeDS, Doc: "Watches files and redeploys the web application."},

@@ -119,6 +119,7 @@ const base = `<services-config>
   <flex-client/>
   <api><key id="first" value="fedcba9876543210"/></api>
   <logging><target/></logging>
+  <system data-directory="elsewhere"/>
 </services-config>`
 
 // insensitive are settings whose change alone cannot be seen in Config, and why.
