@@ -38,7 +38,7 @@ func (c *conn) reply(line []byte) {
 	if c.closing != nil {
 		return
 	}
-	if c.out != nil && len(*c.out)+len(line) > c.e.core.Limits.MaxReplies {
+	if c.out != nil && len(*c.out)+len(line) > c.core().Limits.MaxReplies {
 		c.endLocked(flexsession.Cause{Code: message.CodeSlowConsumer, Detail: "Its replies were left unread."})
 		return
 	}
@@ -87,9 +87,9 @@ func (c *conn) Beat() { c.sendControl(opPing, "") }
 
 // Over implements endpoint.Pulsed: a ping was left unanswered, or the socket is idle. A peer that is not there cannot be told, but one that only seems so can.
 func (c *conn) Over(code message.Code) {
-	cause := flexsession.Cause{Code: code, Value: c.e.def.IdleTimeout.String()}
-	if code == message.CodeMissedPong {
-		cause.Value = c.e.def.DeadPeerTimeout.Milliseconds()
+	cause := flexsession.Cause{Code: code, Value: c.def().IdleTimeout.String()}
+	if d := c.def().DeadPeerTimeout; code == message.CodeMissedPong {
+		cause.Code, cause.Value = endpoint.MissedCode(c.net, code, d), d.Milliseconds()
 	}
 	c.End(cause)
 }
@@ -109,7 +109,7 @@ func (c *conn) Retime(def *channel.ChannelDefinition) { c.pulse.Retime(endpoint.
 func (c *conn) Stuck() {
 	c.mu.Lock()
 	if c.cause.Code == 0 {
-		c.cause = flexsession.Cause{Code: message.CodeWriteTimeout, Value: c.e.def.WriteTimeout.Milliseconds()}.WithIncident()
+		c.cause = flexsession.Cause{Code: message.CodeWriteTimeout, Value: c.def().WriteTimeout.Milliseconds()}.WithIncident()
 	}
 	c.closing = []byte{}
 	c.mu.Unlock()
@@ -135,7 +135,7 @@ func (c *conn) End(cause flexsession.Cause) {
 
 func (c *conn) appendOut(line []byte) {
 	if c.out == nil {
-		c.out = c.e.buffers.get()
+		c.out = c.pools.buffers.get()
 	}
 	*c.out = append(*c.out, line...)
 }
@@ -153,7 +153,7 @@ func (c *conn) endLocked(cause flexsession.Cause) {
 		c.appendOut(endpoint.DisconnectLine(c.cause))
 	}
 	c.closing = appendClose(nil, code, cause.Code.Info().Name)
-	c.e.core.Wheel.Schedule(&c.bye, goodbye, func() { endpoint.CutOff(c.net) })
+	c.core().Wheel.Schedule(&c.bye, goodbye, func() { endpoint.CutOff(c.net) })
 	c.wakeLocked()
 }
 
@@ -161,12 +161,12 @@ func (c *conn) endLocked(cause flexsession.Cause) {
 func (c *conn) write() {
 	defer func() {
 		if p := recover(); p != nil {
-			c.e.core.Logger.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("a connection failed while writing")
+			c.core().Logger.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("a connection failed while writing")
 			c.net.Close()
 		}
 	}()
-	buf := c.e.buffers.get()
-	defer c.e.buffers.put(buf)
+	buf := c.pools.buffers.get()
+	defer c.pools.buffers.put(buf)
 	for {
 		b, last, stop := c.gather((*buf)[:0])
 		if stop {
@@ -208,7 +208,7 @@ func (c *conn) gather(b []byte) (_ []byte, last, stop bool) {
 	b = append(b, make([]byte, headerRoom)...)
 	if out != nil {
 		b = append(b, *out...)
-		c.e.buffers.put(out)
+		c.pools.buffers.put(out)
 	}
 	if client != nil {
 		var more bool
@@ -239,7 +239,7 @@ func (c *conn) send(b []byte) error {
 		if err != nil {
 			return err
 		}
-		c.e.core.Stats.Wrote(n)
+		c.core().Stats.Wrote(n)
 		c.wrote.Add(uint64(n))
 		b = b[n:]
 	}
@@ -249,7 +249,7 @@ func (c *conn) send(b []byte) error {
 func (c *conn) writeFailed() {
 	c.mu.Lock()
 	if c.closing == nil {
-		c.cause, c.closing = endpoint.Lost(c.net, c.e.def, message.CodeConnectionLost), []byte{}
+		c.cause, c.closing = endpoint.Lost(c.net, c.def(), message.CodeConnectionLost), []byte{}
 	}
 	c.writing, c.closed = false, true
 	c.giveRoom()
