@@ -30,6 +30,7 @@ func start(opts server.Options) (address, internal string, stop func(), err erro
 		opts.Channels = append(opts.Channels, channel.ChannelDefinition{
 			ID: string(kind), Kind: kind, Path: "/" + string(kind), MaxStreamingClients: 100, MaxWaitingPollRequests: 100, MaxConnections: 100,
 			WaitInterval: time.Second, PollingInterval: 10 * time.Millisecond, SessionTimeout: time.Minute,
+			ReliableReconnectDuration: 15 * time.Second,
 		})
 	}
 	opts.Destinations = []channel.DestinationDefinition{
@@ -281,9 +282,9 @@ func (p *tunnel) cut() {
 	}
 }
 
-// Over HTTP the real server keeps its clients: with connections cut at random, every message arrives once and in order, both ways.
+// The real server keeps its clients for a while: with connections cut at random, every message arrives once and in order, both ways.
 func TestRealServerLosesNothing(t *testing.T) {
-	for _, kind := range []client.Kind{client.Streaming, client.LongPoll} {
+	for _, kind := range []client.Kind{client.WebSocket, client.Streaming, client.LongPoll} {
 		t.Run(string(kind), func(t *testing.T) {
 			const n = 2000
 			address, _ := startServer(t, server.Options{})
