@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	goio "io"
 	"math"
 	"os"
 	"time"
@@ -29,6 +30,8 @@ type benchCommand struct {
 	Messages    *int          `short:"n" placeholder:"N" help:"Publish so many messages instead, however long it takes."`
 	Idle        bool          `help:"Only connect and subscribe, and measure memory."`
 	Churn       bool          `help:"Let clients come and go all the time, and compare memory before and after."`
+	Soak        bool          `help:"Let clients of every kind come, go, freeze and lie, and look whether the server loses, leaks or fails to explain anything; see docs/soak.md. Of the other flags only --duration (10m is a full soak), --seed and --json count."`
+	Seed        *uint64       `placeholder:"N" help:"With --soak: who does what, in which order. Without it: by the clock."`
 	JSON        bool          `name:"json" help:"Print one JSON object."`
 }
 
@@ -58,11 +61,20 @@ func (c *benchCommand) Validate() error {
 	if c.Idle && c.Churn {
 		problems = append(problems, errors.New("--idle and --churn exclude each other"))
 	}
+	if c.Soak && (c.Idle || c.Churn || c.URL != "") {
+		problems = append(problems, errors.New("--soak goes with none of --idle, --churn and --url: it starts a server of its own"))
+	}
+	if c.Seed != nil && !c.Soak {
+		problems = append(problems, errors.New("--seed needs --soak"))
+	}
 	return errors.Join(problems...)
 }
 
 // Run measures and prints the report. It fails unless everything arrived once and in order.
 func (c *benchCommand) Run(ctx context.Context, io std) (err error) {
+	if c.Soak {
+		return c.soak(ctx, io)
+	}
 	opts := bench.Options{
 		URL: c.URL, Destination: c.Destination, Channel: client.Kind(c.Channel),
 		Consumers: c.Consumers, Publishers: c.Publishers, Subtopics: c.Subtopics, Size: c.Size,
@@ -75,7 +87,7 @@ func (c *benchCommand) Run(ctx context.Context, io std) (err error) {
 		opts.Progress = io.err
 	}
 	if c.URL == "" {
-		server, started := startServer(ctx, io)
+		server, started := startServer(ctx, io, bench.StartServer)
 		if started != nil {
 			return started
 		}
@@ -105,8 +117,39 @@ func or0[T int | float64](p *T) T {
 	return *p
 }
 
+// soak soaks a server and prints the report. It fails unless the server has passed.
+func (c *benchCommand) soak(ctx context.Context, io std) error {
+	server, err := startServer(ctx, io, bench.StartSoakServer)
+	if err != nil {
+		return err
+	}
+	opts := bench.SoakOptions{URL: server.URL, Internal: server.Internal, Duration: c.Duration, Seed: uint64(time.Now().UnixNano())}
+	if c.Seed != nil {
+		opts.Seed = *c.Seed
+	}
+	if terminal(io.err) {
+		opts.Progress = io.err
+	}
+	report, err := bench.Soak(ctx, opts)
+	if stopped := server.Stop(); err == nil {
+		err = stopped
+	}
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		err = json.NewEncoder(io.out).Encode(report)
+	} else {
+		err = report.Write(io.out)
+	}
+	if err == nil && !report.Passed() {
+		err = errSilent
+	}
+	return err
+}
+
 // startServer runs this program once more, as a server.
-func startServer(ctx context.Context, io std) (*bench.Server, error) {
+func startServer(ctx context.Context, io std, start func(context.Context, string, goio.Writer) (*bench.Server, error)) (*bench.Server, error) {
 	if _, err := bench.RaiseFileLimit(); err != nil {
 		return nil, fmt.Errorf("raise the limit of open files: %w", err)
 	}
@@ -114,5 +157,5 @@ func startServer(ctx context.Context, io std) (*bench.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bench.StartServer(ctx, program, io.err)
+	return start(ctx, program, io.err)
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,7 +24,16 @@ type socket struct {
 	at     int
 	end    int
 	before func() error // called before it waits for more
+	deaf   *atomic.Bool // it answers no pings; nil: it does
 }
+
+// closeError is the close frame with which the server ended a socket.
+type closeError struct {
+	code   int
+	reason string
+}
+
+func (e *closeError) Error() string { return fmt.Sprintf("the server closed: %d %s", e.code, e.reason) }
 
 func (c *consumer) webSocket(ctx context.Context) error {
 	conn, err := dialWebSocket(ctx, c.load.url, c.load.opts.TLS)
@@ -100,11 +110,13 @@ func (s *socket) message(line func([]byte, time.Time) error) (now time.Time, err
 	switch head & 0x0f {
 	case 8:
 		if len(payload) >= 2 {
-			return now, fmt.Errorf("the server closed: %d %s", binary.BigEndian.Uint16(payload), payload[2:])
+			return now, &closeError{int(binary.BigEndian.Uint16(payload)), string(payload[2:])}
 		}
 		return now, errEnded
 	case 9:
-		_, err = s.conn.Write(frame(10, payload))
+		if s.deaf == nil || !s.deaf.Load() {
+			_, err = s.conn.Write(frame(10, payload))
+		}
 	}
 	return now, err
 }

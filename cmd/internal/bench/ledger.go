@@ -1,5 +1,10 @@
 package bench
 
+import (
+	"fmt"
+	"slices"
+)
+
 // ledger checks what one consumer receives. It belongs to that consumer's goroutine.
 type ledger struct {
 	last    []uint32        // the highest number of each publisher
@@ -55,3 +60,17 @@ func (l *ledger) lost(published []uint32) int {
 }
 
 func key(publisher int, number uint32) uint64 { return uint64(publisher)<<32 | uint64(number) }
+
+// holes names the numbers that are missing, a few of them.
+func (l *ledger) holes(published []uint32) (all []string) {
+	for id := range l.missing {
+		all = append(all, fmt.Sprintf("%d of publisher %d", uint32(id), id>>32))
+	}
+	for p, sent := range published {
+		if sent > l.last[p] {
+			all = append(all, fmt.Sprintf("%d to %d of publisher %d", l.last[p]+1, sent, p))
+		}
+	}
+	slices.Sort(all)
+	return all[:min(len(all), 5)]
+}

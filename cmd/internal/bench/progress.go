@@ -2,15 +2,21 @@ package bench
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"time"
 )
 
 const barWidth = 30
 
-// progress draws a bar a few times a second, until the returned function is called, which wipes it out. Without a terminal nothing is drawn.
+// progress draws a bar for the load.
 func (l *load) progress(what string, state func() (part float64, text string)) (stop func()) {
-	if l.opts.Progress == nil {
+	return progress(l.opts.Progress, what, state)
+}
+
+// progress draws a bar on w a few times a second, until the returned function is called, which wipes it out. Without a terminal, nil, nothing is drawn.
+func progress(w io.Writer, what string, state func() (part float64, text string)) (stop func()) {
+	if w == nil {
 		return func() {}
 	}
 	done, gone := make(chan struct{}), make(chan struct{})
@@ -21,11 +27,11 @@ func (l *load) progress(what string, state func() (part float64, text string)) (
 		for {
 			select {
 			case <-done:
-				fmt.Fprint(l.opts.Progress, "\r\x1b[K")
+				fmt.Fprint(w, "\r\x1b[K")
 				return
 			case <-every.C:
 				part, text := state()
-				fmt.Fprintf(l.opts.Progress, "\r\x1b[K%s", bar(what, part, text))
+				fmt.Fprintf(w, "\r\x1b[K%s", bar(what, part, text))
 			}
 		}
 	}()

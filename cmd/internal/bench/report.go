@@ -156,6 +156,12 @@ type printer struct {
 	err error
 }
 
+func (p *printer) raw(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format, args...)
+	}
+}
+
 func (p *printer) line(name, format string, args ...any) {
 	if p.err == nil {
 		_, p.err = fmt.Fprintf(p.w, "%-15s %s\n", name, fmt.Sprintf(format, args...))

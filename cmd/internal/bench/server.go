@@ -20,10 +20,14 @@ import (
 //go:embed bench-config.xml
 var Config []byte
 
+// configFile is the name of the configuration among the files of a server.
+const configFile = "services-config.xml"
+
 // Server is a server in a process of its own.
 type Server struct {
-	URL string
-	PID int
+	URL      string
+	Internal string // the URL of its internal listener; empty: it has none
+	PID      int
 
 	cmd  *exec.Cmd
 	dir  string
@@ -32,16 +36,22 @@ type Server struct {
 
 // StartServer runs the given program with "serve" and Config, and returns when it has said where it listens. Its log goes to log.
 func StartServer(ctx context.Context, program string, log io.Writer) (*Server, error) {
+	return startProcess(ctx, program, map[string][]byte{configFile: Config}, log)
+}
+
+// startProcess is StartServer with files, by name, in a directory of their own; one of them is configFile.
+func startProcess(ctx context.Context, program string, files map[string][]byte, log io.Writer) (*Server, error) {
 	dir, err := os.MkdirTemp("", "sluice-bench-")
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{dir: dir, done: make(chan error, 1)}
-	file := filepath.Join(dir, "services-config.xml")
-	if err := os.WriteFile(file, Config, 0o600); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
 	}
-	s.cmd = exec.Command(program, "serve", "--config", file)
+	s.cmd = exec.Command(program, "serve", "--config", filepath.Join(dir, configFile))
 	s.cmd.Stderr = log
 	out, err := s.cmd.StdoutPipe()
 	if err == nil {
@@ -50,11 +60,13 @@ func StartServer(ctx context.Context, program string, log io.Writer) (*Server, e
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	said := make(chan string, 1)
+	said := make(chan [2]string, 1)
 	go func() {
 		lines := bufio.NewScanner(out)
 		if lines.Scan() {
-			said <- lines.Text()
+			first := lines.Text()
+			lines.Scan()
+			said <- [2]string{first, lines.Text()}
 		}
 		_, _ = io.Copy(io.Discard, out)
 		s.done <- s.cmd.Wait()
@@ -62,12 +74,15 @@ func StartServer(ctx context.Context, program string, log io.Writer) (*Server, e
 	timer := time.NewTimer(10 * time.Second)
 	defer timer.Stop()
 	select {
-	case line := <-said:
-		at := strings.Index(line, "http")
+	case lines := <-said:
+		at := strings.Index(lines[0], "http")
 		if at < 0 {
-			return nil, errors.Join(fmt.Errorf("the server said %q, which is not where it listens", line), s.Stop())
+			return nil, errors.Join(fmt.Errorf("the server said %q, which is not where it listens", lines[0]), s.Stop())
 		}
-		s.URL, s.PID = strings.TrimSpace(line[at:]), s.cmd.Process.Pid
+		s.URL, s.PID = strings.TrimSpace(lines[0][at:]), s.cmd.Process.Pid
+		if _, rest, ok := strings.Cut(lines[1], "internal "); ok {
+			s.Internal, _, _ = strings.Cut(rest, "/metrics")
+		}
 		return s, nil
 	case err := <-s.done:
 		s.done <- err
@@ -89,4 +104,13 @@ func (s *Server) Stop() error {
 		err = fmt.Errorf("the server: %w", err)
 	}
 	return errors.Join(err, os.RemoveAll(s.dir))
+}
+
+// StartSoakServer runs the given program with "serve" and a configuration for [Soak].
+func StartSoakServer(ctx context.Context, program string, log io.Writer) (*Server, error) {
+	files, err := soakFiles()
+	if err != nil {
+		return nil, err
+	}
+	return startProcess(ctx, program, files, log)
 }

@@ -1,0 +1,339 @@
+package bench
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"sluice/channel/client"
+)
+
+// SoakOptions says how a server is to be soaked. Those without a default must be there.
+type SoakOptions struct {
+	URL, Internal string // the server's, which has SoakFiles
+	Seed          uint64 // decides who does what, in which order
+
+	Duration time.Duration // how long guests come and go; they do at least until each kind of visit was paid once. 0: 10 minutes
+	Visitors int           // guests at a time; 0: 40
+	Faithful int           // honest clients that stay; 0: 9
+	Rounds   int           // how many times the heap is compared with that after the first round; 0: one round a minute, at least 2
+
+	Progress io.Writer // a terminal, for the progress bar; nil: none
+}
+
+func (o *SoakOptions) defaults() {
+	if o.Duration <= 0 {
+		o.Duration = 10 * time.Minute
+	}
+	if o.Visitors <= 0 {
+		o.Visitors = 40
+	}
+	if o.Faithful <= 0 {
+		o.Faithful = 9
+	}
+	if o.Rounds <= 0 {
+		o.Rounds = max(2, int(o.Duration/time.Minute))
+	}
+}
+
+//go:embed soak-config.xml
+var soakConfig []byte
+
+// What soak-config.xml and its password file know.
+const (
+	soakPassword = "wonderland"
+	soakKey      = "soak-operator-key"
+)
+
+// soakFiles are the files of a server that is to be soaked.
+func soakFiles() (map[string][]byte, error) {
+	hash, err := bcrypt.GenerateFromPassword([]byte(soakPassword), bcrypt.MinCost)
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{configFile: soakConfig, "passwords": fmt.Appendf(nil, "alice:%s:friends\n", hash)}, nil
+}
+
+// The phases of a soak, for those who stay.
+const (
+	phaseQuiet int32 = iota // all stay and hear, and do nothing
+	phaseBusy               // all publish, and have troubles
+	phaseOver               // all leave
+)
+
+// soak is one run.
+type soak struct {
+	opts SoakOptions
+	http *http.Client
+	at   map[string]place // channels by id
+
+	phase      atomic.Int32
+	published  []atomic.Uint32 // by honest client: its last message that was acknowledged
+	subscribed sync.WaitGroup  // those honest clients that are not there yet
+	connected  atomic.Int64    // clients that the server has made
+	troubles   atomic.Int64
+
+	mu     sync.Mutex // guards the following, and the ledgers of the honest
+	deck   []visit    // not yet dealt
+	dealt  *rand.Rand
+	paid   map[string]int // visits that went as they should
+	ends   map[int]int    // ends that guests were told, by code
+	faults []fault
+}
+
+// fault is one way in which the server has failed.
+type fault struct {
+	who, first string // the first time
+	times      int
+}
+
+// place is where a channel is.
+type place struct {
+	kind client.Kind
+	url  *url.URL
+}
+
+// fail notes a fault of the server, which who has met.
+func (s *soak) fail(who string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.faults {
+		if s.faults[i].who == who {
+			s.faults[i].times++
+			return
+		}
+	}
+	s.faults = append(s.faults, fault{who, err.Error(), 1})
+}
+
+// count runs f while no ledger changes.
+func (s *soak) count(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// told notes an end, which must be explained.
+func (s *soak) told(l soakLine) {
+	if l.Code == 0 && l.Reason != "" {
+		return // gone for a reason that has no code, such as more confirmed than sent
+	}
+	if why := unexplainedLine(l); why != "" {
+		s.fail("an end", fmt.Errorf("%s: %s", why, l.raw))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ends[l.Code]++
+}
+
+// guest makes one that has not connected.
+func (s *soak) guest(ctx context.Context, rng *rand.Rand) *guest {
+	return &guest{s: s, ctx: ctx, rng: rng}
+}
+
+// deal takes the next visit off the deck, which holds each of them once, and is shuffled anew when it is empty.
+func (s *soak) deal() visit {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.deck) == 0 {
+		s.deck = soakVisits()
+		s.dealt.Shuffle(len(s.deck), func(i, j int) { s.deck[i], s.deck[j] = s.deck[j], s.deck[i] })
+	}
+	v := s.deck[len(s.deck)-1]
+	s.deck = s.deck[:len(s.deck)-1]
+	return v
+}
+
+// unpaid is how many kinds of visit were not yet paid.
+func (s *soak) unpaid() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range soakVisits() {
+		if s.paid[v.name] == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Soak lets clients of every kind come and go, looks at the server meanwhile and afterwards, and reports. An error says that there was nothing to judge.
+func Soak(ctx context.Context, opts SoakOptions) (*SoakReport, error) {
+	opts.defaults()
+	s := &soak{
+		opts: opts, at: make(map[string]place), published: make([]atomic.Uint32, opts.Faithful), paid: make(map[string]int), ends: make(map[int]int),
+		dealt: rand.New(rand.NewPCG(opts.Seed, 0)),
+		http:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: opts.Visitors, IdleConnTimeout: 10 * time.Second}},
+	}
+	defer s.http.CloseIdleConnections()
+	base, err := url.Parse(opts.URL)
+	if err != nil || base.Host == "" || opts.Internal == "" {
+		return nil, errors.New("bench: a soak needs the address of the server, and of its internal listener")
+	}
+	for id, kind := range map[string]client.Kind{"websocket": client.WebSocket, "frail": client.WebSocket, "streaming": client.Streaming,
+		"strict-streaming": client.Streaming, "longpoll": client.LongPoll, "strict-longpoll": client.LongPoll} {
+		s.at[id] = place{kind, base.JoinPath(id)}
+	}
+	s.opts.URL = strings.TrimSuffix(opts.URL, "/")
+	return s.run(ctx)
+}
+
+// run is the soak from its first client to its last.
+func (s *soak) run(ctx context.Context) (*SoakReport, error) {
+	r := &SoakReport{Seed: s.opts.Seed, soak: s}
+	if err := s.warmUp(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.base, err = s.stable(ctx); err != nil {
+		return nil, err
+	}
+	life, hangUp := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	var honest []*faithful
+	s.subscribed.Add(s.opts.Faithful)
+	for i := range s.opts.Faithful {
+		f := s.faithful(life, i)
+		honest = append(honest, f)
+		running.Go(f.run)
+	}
+	err = s.rounds(life, r, honest)
+	s.phase.Store(phaseOver)
+	if err != nil {
+		hangUp()
+	}
+	running.Wait()
+	hangUp()
+	if err != nil {
+		return nil, err
+	}
+	s.http.CloseIdleConnections()
+	if r.end, _, err = s.settle(ctx, soakReconnect+soakSession+patience, func(v *vitals) bool {
+		return v.living() == 0 && v.Timers <= r.base.Timers && v.Goroutines <= r.base.Goroutines && v.Descriptors <= r.base.Descriptors
+	}); err != nil {
+		return nil, err
+	}
+	r.judge()
+	return r, nil
+}
+
+// warmUp pays each channel a visit, so that what is made once is there before anything is compared with it.
+func (s *soak) warmUp(ctx context.Context) error {
+	for _, ch := range soakChannels {
+		g := s.guest(ctx, rand.New(rand.NewPCG(s.opts.Seed, 0)))
+		err := polite(g, ch)
+		g.drop(false)
+		if err != nil {
+			return fmt.Errorf("the first visit, %s: %w", ch, err)
+		}
+	}
+	s.http.CloseIdleConnections()
+	return nil
+}
+
+// stable is what the server says when it has come to rest: the same several times.
+func (s *soak) stable(ctx context.Context) (*vitals, error) {
+	last, same := "", 0
+	v, ok, err := s.settle(ctx, patience, func(v *vitals) bool {
+		now := v.String()
+		if same++; now != last {
+			last, same = now, 0
+		}
+		return same >= 5 && v.living() == 0
+	})
+	if err == nil && !ok {
+		err = fmt.Errorf("the server does not come to rest: %v", v)
+	}
+	return v, err
+}
+
+// rounds lets guests come and go for the time there is, and takes the heap each time when only the honest are there.
+func (s *soak) rounds(ctx context.Context, r *SoakReport, honest []*faithful) error {
+	s.subscribed.Wait()
+	bar := s.progress()
+	defer bar()
+	for round := range s.opts.Rounds {
+		s.phase.Store(phaseBusy)
+		s.crowd(ctx, s.opts.Duration/time.Duration(s.opts.Rounds), round == 0)
+		s.phase.Store(phaseQuiet)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := s.rest(ctx, r, honest); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		broken := len(s.faults) > 0
+		s.mu.Unlock()
+		if broken && round == 0 {
+			break // it is broken, however long it is looked at
+		}
+	}
+	return nil
+}
+
+// crowd has guests come and go for d, and with all until each kind of visit was paid. Those who have come stay to the end of their visit.
+func (s *soak) crowd(ctx context.Context, d time.Duration, all bool) {
+	until := time.Now().Add(d)
+	latest := until.Add(2 * time.Minute) // a visit that always fails is never paid
+	var crowd sync.WaitGroup
+	for i := range s.opts.Visitors {
+		rng := rand.New(rand.NewPCG(s.opts.Seed, 1000+uint64(i)))
+		crowd.Go(func() {
+			for ctx.Err() == nil && (time.Now().Before(until) || all && s.unpaid() > 0 && time.Now().Before(latest)) {
+				s.receive(ctx, rng)
+				sleepUntil(ctx, time.Now().Add(time.Duration(rng.Int64N(int64(200*time.Millisecond)))))
+			}
+		})
+	}
+	crowd.Wait()
+}
+
+// receive has one guest pay one visit.
+func (s *soak) receive(ctx context.Context, rng *rand.Rand) {
+	v := s.deal()
+	g := s.guest(ctx, rng)
+	err := v.run(g)
+	g.drop(false)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		s.fail(v.name, err)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paid[v.name]++
+}
+
+// rest waits until only the honest are there, and have heard everything; then the heap is what it is because of them.
+func (s *soak) rest(ctx context.Context, r *SoakReport, honest []*faithful) error {
+	s.http.CloseIdleConnections()
+	n := s.opts.Faithful
+	v, ok, err := s.settle(ctx, soakReconnect+soakSession+patience, func(v *vitals) bool {
+		return v.Clients == n && v.Subscriptions == n && s.verdict(honest) == ""
+	})
+	if err != nil {
+		return err
+	}
+	if wrong := s.verdict(honest); wrong != "" {
+		s.fail("heard", errors.New(wrong))
+	}
+	if !ok {
+		s.fail("after all guests have gone", fmt.Errorf("%d honest clients are there, and the server has %v", n, v))
+	}
+	heap, err := s.heap(ctx)
+	r.Heaps = append(r.Heaps, heap)
+	return err
+}

@@ -1,0 +1,500 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"sluice/channel/client"
+	"sluice/channel/message"
+)
+
+// guest is one client of a soak. It speaks the protocol by itself, line by line, so that it can break it at any place. One goroutine uses it.
+type guest struct {
+	s   *soak
+	ctx context.Context
+	rng *rand.Rand
+
+	id, secret, cookie string
+	seq, attach, have  uint64 // as in docs/protocol.md sections 3 and 4
+	confirmed          uint64
+	window             window
+	promise            time.Duration // the heartbeat it promises with whatever it sends; 0: none
+
+	link    *link // what it receives by; nil: nothing
+	channel string
+	pollAt  time.Time // when the next poll is due; zero: none is
+	pausing time.Duration
+
+	end    *soakLine // the end it was told, by disconnect or gone
+	moved  bool      // it was told that a newer connection took over
+	hear   func(stamp)
+	others func(soakLine) // what is neither a message nor about the connection; may be nil
+}
+
+// patience is how long a guest waits for what the server owes it at once. A machine with much to do has its moments.
+const patience = 15 * time.Second
+
+var errQuiet = errors.New("nothing came")
+
+func (g *guest) kind() client.Kind { return g.s.at[g.channel].kind }
+
+func (g *guest) token() string {
+	if g.id == "" {
+		return ""
+	}
+	return g.id + "." + g.secret
+}
+
+// connect makes the client over the channel, and attaches there.
+func (g *guest) connect(channel string) error {
+	if err := g.greet(channel); err != nil {
+		return err
+	}
+	if g.kind() == client.WebSocket {
+		return nil
+	}
+	return g.listen(channel)
+}
+
+const connectLine = `{"type":"command","operation":"client_ping","messageId":"c","headers":{"DSId":"nil"}`
+
+// greet makes the client. Over HTTP nothing is attached yet.
+func (g *guest) greet(channel string) error {
+	g.channel = channel
+	if g.kind() != client.WebSocket {
+		answer, err := g.post(connectLine + g.promised() + "}")
+		if err != nil {
+			return err
+		}
+		return g.welcome(answer)
+	}
+	l, err := openSocket(g.ctx, g.s.at[channel].url)
+	if err != nil {
+		return err
+	}
+	g.attach++
+	g.link = l
+	if err := g.send(fmt.Sprintf(`%s,"attach":%d%s}`, connectLine, g.attach, g.promised())); err != nil {
+		return err
+	}
+	answer, err := g.until(func(l soakLine) bool { return l.CorrelationID == "c" })
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	if err := g.welcome(answer); err != nil {
+		return err
+	}
+	_, err = g.until(func(l soakLine) bool { return l.Operation == "attached" })
+	return err
+}
+
+func (g *guest) welcome(l soakLine) error {
+	if l.Headers.DSId == "" {
+		return fmt.Errorf("connect: %s", l.raw)
+	}
+	g.id, g.secret = l.Headers.DSId, l.Headers.DSSecret
+	g.s.connected.Add(1)
+	return nil
+}
+
+// promised is the field that promises the next heartbeat.
+func (g *guest) promised() string {
+	if g.promise == 0 {
+		return ""
+	}
+	return fmt.Sprintf(`,"heartbeat":%d`, g.promise.Milliseconds())
+}
+
+// listen attaches over a new connection of the channel, in place of the one there is, and waits until that is so, but for a poll. It gives up what was not taken from the old one.
+func (g *guest) listen(channel string) error {
+	old := g.link
+	g.link, g.pollAt = nil, time.Time{}
+	if old != nil {
+		defer old.drop(false) // behind the attach: that it is displaced is the server's to find
+	}
+	g.channel = channel
+	at := g.s.at[channel]
+	g.attach++
+	var err error
+	switch at.kind {
+	case client.WebSocket:
+		if g.link, err = openSocket(g.ctx, at.url); err == nil {
+			err = g.send(g.attachLine(fmt.Sprintf(`"DSId":%q,"secret":%q,`, g.id, g.secret)))
+		}
+	case client.Streaming:
+		if g.link, err = openHTTP(g.ctx, at.kind, at.url); err == nil {
+			err = g.link.request(at.url, "?command=open", g.token(), g.cookie, []byte(g.attachLine("")))
+		}
+	default:
+		if g.link, err = openHTTP(g.ctx, at.kind, at.url); err == nil {
+			g.attach--
+			err = g.poll()
+		}
+	}
+	if err != nil || at.kind == client.LongPoll { // what became of a poll is told by its answer, which is held
+		return err
+	}
+	_, err = g.until(func(l soakLine) bool { return l.Operation == "attached" && l.Attach == g.attach })
+	return err
+}
+
+func (g *guest) attachLine(who string) string {
+	g.confirmed = g.have
+	return fmt.Sprintf(`{"type":"control","operation":"attach",%s"attach":%d,"have":%d,"got":%d%s}`, who, g.attach, g.have, g.got(), g.promised())
+}
+
+// got is the last request whose reply is here: requests go one at a time.
+func (g *guest) got() uint64 { return max(g.seq, 1) - 1 }
+
+// poll sends the next poll.
+func (g *guest) poll() error {
+	g.attach++
+	g.pollAt, g.confirmed = time.Time{}, g.have
+	line := fmt.Sprintf(`{"type":"command","operation":"poll","messageId":"poll","attach":%d,"have":%d,"got":%d%s}`, g.attach, g.have, g.got(), g.promised())
+	return g.link.request(g.s.at[g.channel].url, "", g.token(), g.cookie, []byte(line))
+}
+
+// send writes lines to the socket.
+func (g *guest) send(lines string) error { return g.frame(1, lines) }
+
+// frame writes one frame to the socket.
+func (g *guest) frame(opcode byte, payload string) error {
+	_ = g.link.conn.SetWriteDeadline(time.Now().Add(patience))
+	_, err := g.link.conn.Write(frame(opcode, []byte(payload)))
+	return err
+}
+
+// next takes the next line, if one comes within d (else errQuiet), and polls when it is time.
+func (g *guest) next(d time.Duration) (soakLine, error) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		if g.link == nil {
+			return soakLine{}, errEnded
+		}
+		var poll <-chan time.Time
+		if !g.pollAt.IsZero() {
+			poll = time.After(time.Until(g.pollAt))
+		}
+		select {
+		case line, ok := <-g.link.lines:
+			if !ok {
+				return soakLine{}, g.link.err
+			}
+			if line.answer {
+				if g.end == nil && !g.moved {
+					g.pollAt = time.Now().Add(g.pausing)
+				}
+				continue
+			}
+			g.take(line)
+			return line, nil
+		case <-poll:
+			if err := g.poll(); err != nil {
+				return soakLine{}, err
+			}
+		case <-timer.C:
+			return soakLine{}, errQuiet
+		case <-g.ctx.Done():
+			return soakLine{}, g.ctx.Err()
+		}
+	}
+}
+
+// take counts a line and notes what it says of the connection.
+func (g *guest) take(l soakLine) {
+	switch l.Type {
+	case message.TypeAsync:
+		g.have++
+		if s, ok := readStamp(l.raw); ok && g.hear != nil {
+			g.hear(s)
+		}
+		return
+	case "acknowledge":
+		if l.CorrelationID == "poll" {
+			g.pausing = time.Duration(l.Headers.DSPollWait) * time.Millisecond
+		}
+		return
+	case "error":
+		return
+	case "control":
+	default:
+		g.have++
+		if g.others != nil {
+			g.others(l)
+		}
+		return
+	}
+	switch l.Operation {
+	case "attached":
+		g.window = l.Window
+	case "skip":
+		g.have += l.Count
+	case "displaced":
+		g.moved = true
+	case "disconnect", "gone":
+		g.end = &l
+		g.s.told(l)
+	}
+}
+
+// until takes lines until one fits. An end that comes before is an error.
+func (g *guest) until(fits func(soakLine) bool) (soakLine, error) {
+	for limit := time.Now().Add(patience); ; {
+		l, err := g.next(time.Until(limit))
+		switch {
+		case err != nil:
+			return l, err
+		case fits(l):
+			return l, nil
+		case g.end != nil:
+			return l, &endError{*g.end}
+		}
+	}
+}
+
+// endError is an end that the server has told.
+type endError struct{ line soakLine }
+
+func (e *endError) Error() string { return "the server ended it: " + string(e.line.raw) }
+
+// ask sends a request, given as its fields behind type, with the next seq, and waits for its reply.
+func (g *guest) ask(typ, fields string) (soakLine, error) {
+	g.seq++
+	return g.again(typ, fields)
+}
+
+// again sends the last request as it was, because its reply was lost.
+func (g *guest) again(typ, fields string) (soakLine, error) {
+	id := fmt.Sprintf("r%d", g.seq)
+	line := fmt.Sprintf(`{"type":%q,"messageId":%q,"seq":%d,"have":%d,"got":%d%s,%s}`, typ, id, g.seq, g.have, g.got(), g.promised(), fields)
+	g.confirmed = g.have
+	if g.link != nil && g.link.kind == client.WebSocket {
+		if err := g.send(line); err != nil {
+			return soakLine{}, err
+		}
+		return g.until(func(l soakLine) bool { return l.CorrelationID == id && (l.Type == "acknowledge" || l.Type == "error") })
+	}
+	return g.post(line)
+}
+
+// tell sends a line that is about the connection, such as a confirmation.
+func (g *guest) tell(line string) error {
+	if g.link != nil && g.link.kind == client.WebSocket {
+		return g.send(line)
+	}
+	_, err := g.post(line)
+	return err
+}
+
+// beat is a heartbeat.
+func (g *guest) beat() error {
+	return g.tell(fmt.Sprintf(`{"type":"command","operation":"client_ping","messageId":"h","have":%d%s}`, g.have, g.promised()))
+}
+
+// confirm says what has come.
+func (g *guest) confirm() error {
+	g.confirmed = g.have
+	return g.tell(fmt.Sprintf(`{"type":"control","operation":"confirm","have":%d,"got":%d%s}`, g.have, g.got(), g.promised()))
+}
+
+// post POSTs a line and returns the first one of the answer.
+func (g *guest) post(line string) (soakLine, error) {
+	at := g.s.at[g.channel]
+	if at.kind == client.WebSocket { // it sends over HTTP as well as it can receive by the socket
+		at = g.s.at["streaming"]
+	}
+	status, first, err := g.fetch(http.MethodPost, at.url.String(), line)
+	if err == nil && first.Type == "" && status != http.StatusOK {
+		err = fmt.Errorf("HTTP status %d without a line", status)
+	}
+	return first, err
+}
+
+// fetch makes a request as this client and takes the lines of the answer; it returns the first.
+func (g *guest) fetch(method, address, body string, headers ...string) (status int, first soakLine, err error) {
+	ctx, cancel := context.WithTimeout(g.ctx, patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
+	if err != nil {
+		return 0, first, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if g.id != "" {
+		req.Header.Set("Authorization", "Bearer "+g.token())
+	}
+	if g.cookie != "" {
+		req.Header.Set("Cookie", g.cookie)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := g.s.http.Do(req)
+	if err != nil {
+		return 0, first, err
+	}
+	defer resp.Body.Close()
+	for _, c := range resp.Cookies() {
+		g.cookie = c.Name + "=" + c.Value
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxLine))
+	if err != nil {
+		return 0, first, err
+	}
+	for raw := range bytes.Lines(text) {
+		var l soakLine
+		if err := json.Unmarshal(raw, &l); err != nil {
+			return resp.StatusCode, first, fmt.Errorf("HTTP status %s: %q is no line", resp.Status, raw)
+		}
+		l.raw = bytes.TrimSpace(raw)
+		if first.Type == "" {
+			first = l
+		}
+		g.take(l)
+	}
+	return resp.StatusCode, first, nil
+}
+
+// granted turns a refusal into an error.
+func granted(l soakLine, err error) error {
+	if err == nil && l.Type != "acknowledge" {
+		err = fmt.Errorf("refused: %s", l.raw)
+	}
+	return err
+}
+
+// refused is an error unless the reply is a refusal with the code.
+func refused(code message.Code, l soakLine, err error) error {
+	if err == nil && (l.Type != "error" || l.Code != int(code) || l.Name != code.Info().Name) {
+		err = fmt.Errorf("want a refusal with %d %s, got %s", code, code, l.raw)
+	}
+	return err
+}
+
+func (g *guest) subscribe(destination, subtopic string) error {
+	return granted(g.ask(message.TypeCommand, fmt.Sprintf(`"operation":"subscribe","destination":%q,"headers":{"DSSubtopic":%q}`, destination, subtopic)))
+}
+
+func (g *guest) login(name, password string) (soakLine, error) {
+	return g.ask(message.TypeCommand, fmt.Sprintf(`"operation":"login","body":%q`, base64.StdEncoding.EncodeToString([]byte(name+":"+password))))
+}
+
+// publish publishes a body, which is JSON.
+func (g *guest) publish(subtopic, body string) error {
+	return granted(g.ask("async", publication(subtopic, body)))
+}
+
+func publication(subtopic, body string) string {
+	return fmt.Sprintf(`"destination":"soak","headers":{"DSSubtopic":%q},"body":%s`, subtopic, body)
+}
+
+// wantEnd waits until the guest is told its end, or until limit, and for nothing else: a beating heart keeps it there. The end must be one of codes.
+func (g *guest) wantEnd(limit time.Duration, codes ...message.Code) error {
+	for until := time.Now().Add(limit); g.end == nil; {
+		if _, err := g.next(time.Until(until)); err != nil {
+			return fmt.Errorf("want the end %v: %w", codes, err)
+		}
+	}
+	return g.endedBy(codes...)
+}
+
+func (g *guest) endedBy(codes ...message.Code) error {
+	if g.end == nil {
+		return fmt.Errorf("want the end %v, and no end was told", codes)
+	}
+	for _, c := range codes {
+		if g.end.Code == int(c) {
+			return nil
+		}
+	}
+	return fmt.Errorf("want the end %v, got %s", codes, g.end.raw)
+}
+
+// late comes back after its time, and wants to be told how it has ended.
+func (g *guest) late(codes ...message.Code) error {
+	g.drop(false)
+	g.end = nil
+	if _, err := g.post(`{"type":"command","operation":"client_ping","messageId":"h"}`); err != nil {
+		return err
+	}
+	if err := g.endedBy(codes...); err != nil {
+		return fmt.Errorf("come back late: %w", err)
+	}
+	return nil
+}
+
+// lost waits until the server has ended the connection, without taking what it says before as what it must say.
+func (g *guest) lost(limit time.Duration) error {
+	for until := time.Now().Add(limit); ; {
+		_, err := g.next(time.Until(until))
+		var closed *closeError
+		switch {
+		case err == nil:
+		case errors.As(err, &closed), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errEnded), isReset(err):
+			return nil
+		default:
+			return fmt.Errorf("want the connection ended: %w", err)
+		}
+	}
+}
+
+func isReset(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op)
+}
+
+// drop ends the connection on this side.
+func (g *guest) drop(reset bool) {
+	if g.link != nil {
+		g.link.drop(reset)
+		g.link, g.pollAt = nil, time.Time{}
+	}
+	g.moved = false
+}
+
+// leave disconnects as one should, and wants to be told so.
+func (g *guest) leave() error {
+	if err := granted(g.ask(message.TypeCommand, `"operation":"disconnect"`)); err != nil {
+		return err
+	}
+	if g.link == nil {
+		return nil
+	}
+	return g.wantEnd(patience, message.CodeClientDisconnect)
+}
+
+// linger is there, as one who is alive, for d. lines are taken; an end is an error.
+func (g *guest) linger(d time.Duration) error {
+	for until := time.Now().Add(d); time.Now().Before(until); {
+		_, err := g.next(min(time.Until(until), time.Second))
+		switch {
+		case errors.Is(err, errQuiet):
+			if err := g.beat(); err != nil {
+				return err
+			}
+		case err != nil:
+			return err
+		case g.end != nil:
+			return &endError{*g.end}
+		}
+	}
+	return nil
+}
+
+// away waits without doing anything.
+func (g *guest) away(d time.Duration) error {
+	if !sleepUntil(g.ctx, time.Now().Add(d)) {
+		return g.ctx.Err()
+	}
+	return nil
+}
