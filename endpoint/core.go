@@ -14,7 +14,7 @@ import (
 	"sluice/heartbeat"
 )
 
-// Core is what all endpoints of a server work with. Its fields are set before the first request and not changed after that.
+// Core is what all endpoints of a listener work with. Its fields are set before the first request and not changed after that: a reload of the configuration makes another one.
 type Core struct {
 	Broker    *channel.MessageBroker
 	Registry  *flexsession.Registry
@@ -32,6 +32,7 @@ type Core struct {
 	Logger    zerolog.Logger
 	Stats     *Stats
 	Open      *Tracker
+	Lasting   *Lasting // the listener's
 }
 
 // Limits bounds what one connection or request may ask for.

@@ -18,8 +18,7 @@ const maxWrite = 64 << 10
 // Held is an HTTP answer that is held open for a client: a stream, a waiting poll, a plain GET. The handler's goroutine is its writer. It implements
 // [flexsession.Transport].
 type Held struct {
-	core    *Core
-	def     *channel.ChannelDefinition
+	now     *Current // a reload of the configuration changes it
 	session flexsession.Session
 	owner   *flexsession.FlexClient // whose answer it is, attached or not
 	conn    net.Conn                // what the request came over; nil: not known
@@ -28,11 +27,11 @@ type Held struct {
 	control *http.ResponseController
 	pulse   Pulse
 	began   time.Time
-	watched bool   // the pulse runs; only the handler's goroutine uses it
-	wrote   uint64 // bytes; likewise
+	wrote   uint64 // bytes; only the handler's goroutine uses it
 	wake    chan struct{}
 
-	mu     sync.Mutex // guards the following
+	mu     sync.Mutex                              // guards the following
+	rhythm func(*channel.ChannelDefinition) Rhythm // what the pulse goes by; nil: it does not run
 	client *flexsession.FlexClient
 	epoch  uint64 // of the attach whose answer is in first, or was written
 	first  []byte // to be written before the client's next lines: the answer to its attach
@@ -45,12 +44,12 @@ type Held struct {
 func (k *Core) Hold(w http.ResponseWriter, r *http.Request, def *channel.ChannelDefinition, s flexsession.Session, c *flexsession.FlexClient, ends bool) *Held {
 	conn := ConnOf(r)
 	Tune(conn, def) // a connection that has ended says so to its reader
-	return &Held{core: k, def: def, conn: conn, session: s, owner: c, ends: ends, w: w, control: http.NewResponseController(w), began: time.Now(), wake: make(chan struct{}, 1)}
+	return &Held{now: k.Lasting.Channel(k, def), conn: conn, session: s, owner: c, ends: ends, w: w, control: http.NewResponseController(w), began: time.Now(), wake: make(chan struct{}, 1)}
 }
 
 // Ended notes that the answer has ended, for that cause. The handler's goroutine calls it, once.
 func (h *Held) Ended(cause flexsession.Cause) {
-	h.core.Stats.Ended(Connection{h.def.ID, h.def.Kind, h.session, h.owner, h.began, h.wrote}, cause.WithIncident())
+	h.core().Stats.Ended(Connection{h.Channel().ID, h.Channel().Kind, h.session, h.owner, h.began, h.wrote}, cause.WithIncident())
 }
 
 // Refused notes that the answer has ended with line, which says why its attach had no effect.
@@ -66,7 +65,9 @@ func (h *Held) Refused(line []byte) {
 }
 
 // Channel implements Transport.
-func (h *Held) Channel() *channel.ChannelDefinition { return h.def }
+func (h *Held) Channel() *channel.ChannelDefinition { return h.now.Now().Def }
+
+func (h *Held) core() *Core { return h.now.Now().Core }
 
 // Session implements Transport.
 func (h *Held) Session() flexsession.Session { return h.session }
@@ -108,7 +109,8 @@ func (h *Held) finish(last []byte, cause flexsession.Cause) {
 
 // Attach attaches the client to this answer and returns the line that says what became of it; the line is also written here, before any other, when the attach took effect.
 func (h *Held) Attach(c *flexsession.FlexClient, attach, have uint64, cookie *bool) (line []byte, ok bool) {
-	line, epoch := h.core.Attach(c, h, h.def, attach, have, cookie)
+	now := h.now.Now()
+	line, epoch := now.Core.Attach(c, h, now.Def, attach, have, cookie)
 	if epoch == 0 {
 		return line, false
 	}
@@ -179,7 +181,7 @@ func (h *Held) write(b []byte) error {
 		if err != nil {
 			return err
 		}
-		h.core.Stats.Wrote(n)
+		h.core().Stats.Wrote(n)
 		h.wrote += uint64(n)
 		b = b[n:]
 	}
@@ -190,12 +192,22 @@ func (h *Held) write(b []byte) error {
 func (h *Held) lift() { h.control.SetWriteDeadline(time.Time{}) }
 
 // watch starts the pulse, if it does not run: heartbeats, and an end for a connection that takes nothing or is idle.
-func (h *Held) watch(r Rhythm) {
-	if h.watched {
-		return
+func (h *Held) watch(rhythm func(*channel.ChannelDefinition) Rhythm) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rhythm == nil {
+		h.rhythm = rhythm
+		h.pulse.Start(h.core().Wheel, rhythm(h.Channel()), h)
 	}
-	h.watched = true
-	h.pulse.Start(h.core.Wheel, r, h)
+}
+
+// Retime implements flexsession.Retimer.
+func (h *Held) Retime(*channel.ChannelDefinition) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rhythm != nil { // else it starts by what is current then
+		h.pulse.Retime(h.rhythm(h.Channel()))
+	}
 }
 
 // Beat implements Pulsed.
@@ -208,20 +220,17 @@ func (h *Held) Beat() {
 
 // Stuck implements Pulsed.
 func (h *Held) Stuck() {
-	h.End(flexsession.Cause{Code: message.CodeWriteTimeout, Value: h.def.WriteTimeout.Milliseconds()})
+	h.End(flexsession.Cause{Code: message.CodeWriteTimeout, Value: h.Channel().WriteTimeout.Milliseconds()})
 	h.control.SetWriteDeadline(time.Unix(1, 0)) // wakes the blocked write; where it cannot be set nothing blocks
 }
 
 // Over implements Pulsed. An HTTP answer has no pongs, so it is idle.
 func (h *Held) Over(code message.Code) {
-	h.End(flexsession.Cause{Code: code, Value: h.def.IdleTimeout.String()})
+	h.End(flexsession.Cause{Code: code, Value: h.Channel().IdleTimeout.String()})
 }
 
 // Quiet implements Pulsed.
 func (h *Held) Quiet() time.Duration { return h.owner.Quiet() }
-
-// Retime changes what the answer's pulse goes by.
-func (h *Held) Retime(def *channel.ChannelDefinition) { h.pulse.Retime(RhythmOf(def)) }
 
 func (h *Held) beatDue() bool {
 	h.mu.Lock()
@@ -258,7 +267,7 @@ func (h *Held) detach(cause flexsession.Cause) {
 // heartbeat. It returns why the stream ended.
 func (h *Held) Stream(r *http.Request, head []byte, format func(dst, lines []byte) []byte, beat []byte) flexsession.Cause {
 	h.lift()
-	h.watch(RhythmOf(h.def))
+	h.watch(RhythmOf)
 	defer h.pulse.Stop()
 	if err := h.write(head); err != nil {
 		return h.lost(message.CodeConnectionLost)
@@ -311,14 +320,14 @@ func Lost(c net.Conn, def *channel.ChannelDefinition, code message.Code) flexses
 }
 
 func (h *Held) lost(code message.Code) flexsession.Cause {
-	cause := h.why(Lost(h.conn, h.def, code))
+	cause := h.why(Lost(h.conn, h.Channel(), code))
 	h.detach(cause)
 	return cause
 }
 
 // silent is the rhythm of a poll, which has no heartbeats.
-func (h *Held) silent() Rhythm {
-	r := RhythmOf(h.def)
+func silent(def *channel.ChannelDefinition) Rhythm {
+	r := RhythmOf(def)
 	r.Beat = 0
 	return r
 }
@@ -336,11 +345,11 @@ func (h *Held) Answer(r *http.Request, wait time.Duration) (body []byte, parked,
 	}
 	if wait != 0 && !ready() {
 		parked = true
-		h.watch(h.silent())
+		h.watch(silent)
 		var timer parkTimer
 		if wait > 0 {
-			timeout = timer.start(h.core.Wheel, wait)
-			defer timer.stop(h.core.Wheel)
+			timeout = timer.start(h.core().Wheel, wait)
+			defer timer.stop(h.core().Wheel)
 		}
 	waiting:
 		for !ready() {
@@ -369,7 +378,7 @@ func (h *Held) Respond(r *http.Request, body []byte) flexsession.Cause {
 	if h.why(flexsession.Cause{}).Code == message.CodeIdleTimeout {
 		h.w.Header().Set("Connection", "close")
 	}
-	h.watch(h.silent())
+	h.watch(silent)
 	err := h.write(body)
 	h.pulse.Stop()
 	if err != nil || r.Context().Err() != nil {

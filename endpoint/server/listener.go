@@ -37,6 +37,7 @@ func (s *Server) newListener(l Listener) (*listener, error) {
 	core := s.shared
 	core.Proxies = endpoint.NewProxies(l.TrustedProxies)
 	core.Gate = endpoint.NewGate(l.MaxNewSessions, s.opts.MaxCounted)
+	core.Lasting = endpoint.NewLasting()
 	core.Limits.RequestTimeout, core.Limits.Handshake = l.RequestBodyTimeout, l.HandshakeTimeout
 	bound := &listener{Listener: l, core: &core, reserve: &s.reserve}
 	if l.CertificateFile != "" || l.PrivateKeyFile != "" {

@@ -2,7 +2,6 @@ package streaming
 
 import (
 	"net/http"
-	"sync"
 
 	"github.com/go-chi/chi/v5"
 
@@ -18,20 +17,11 @@ const contentLines = endpoint.ContentLines
 type Endpoint struct {
 	core *endpoint.Core
 	def  *channel.ChannelDefinition
-
-	mu      sync.Mutex // guards the following
-	streams map[string]stream
-}
-
-// stream is an open stream that can be attached to or closed from another request of its client.
-type stream struct {
-	client *flexsession.FlexClient
-	held   *endpoint.Held
 }
 
 // Mount adds the endpoint's routes to r.
 func Mount(r chi.Router, core *endpoint.Core, def *channel.ChannelDefinition) {
-	e := &Endpoint{core: core, def: def, streams: make(map[string]stream)}
+	e := &Endpoint{core: core, def: def}
 	r.Route(def.Path, func(r chi.Router) {
 		r.Use(core.Guard(def))
 		r.Post("/", e.post)
@@ -84,8 +74,8 @@ func (e *Endpoint) open(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 
 	e.core.Stats.Opened(e.def.ID)
 	held := e.core.Hold(w, r, e.def, session, q.Client, q.Client.Unreliable())
-	id := e.keep(stream{q.Client, held})
-	defer e.drop(id)
+	id := e.core.Lasting.Keep(q.Client, held)
+	defer e.core.Lasting.Drop(id)
 	q.Client.Touch()
 	if req != nil {
 		if req.HasGot {
@@ -136,45 +126,24 @@ func (e *Endpoint) head(w http.ResponseWriter, contentType string, p flexsession
 
 // close ends a stream of the client. The client lives on.
 func (e *Endpoint) close(w http.ResponseWriter, r *http.Request, q *endpoint.Request) {
-	s, ok := e.find(r.URL.Query().Get("streamId"))
-	if !ok || s.client != q.Client {
+	held := e.core.Lasting.Stream(e.def.ID, q.Client, r.URL.Query().Get("streamId"))
+	if held == nil {
 		e.core.Refuse(w, r, &message.Error{Code: message.CodeUnknownStream})
 		return
 	}
-	s.held.End(flexsession.Because(message.CodeStreamClosed))
+	held.End(flexsession.Because(message.CodeStreamClosed))
 	w.Header().Set("Content-Type", contentLines)
 	w.Write(message.AppendAcknowledge(nil, message.Acknowledge{})) // the stream has ended, whether the client hears it or not
 }
 
 // attach serves an attach line that was POSTed for a stream which has proved itself.
 func (e *Endpoint) attach(q *endpoint.Request, req *message.Request, reply func([]byte)) {
-	s, ok := e.find(req.StreamID)
-	if !ok || s.client != q.Client {
+	held := e.core.Lasting.Stream(e.def.ID, q.Client, req.StreamID)
+	if held == nil {
 		reply(message.AppendError(nil, (&message.Error{Code: message.CodeUnknownStream}).To(req.MessageID)))
 		return
 	}
 	cookie := q.CookieCame()
-	line, _ := s.held.Attach(s.client, req.Attach, req.Have, &cookie)
+	line, _ := held.Attach(q.Client, req.Attach, req.Have, &cookie)
 	reply(line)
-}
-
-func (e *Endpoint) keep(s stream) (id string) {
-	id = flexsession.NewID()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.streams[id] = s
-	return id
-}
-
-func (e *Endpoint) drop(id string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.streams, id)
-}
-
-func (e *Endpoint) find(id string) (stream, bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	s, ok := e.streams[id]
-	return s, ok
 }

@@ -25,7 +25,8 @@ const goodbye = 2 * time.Second
 
 // conn is one socket. Its reader goroutine lives as long as it does; its writer only while there is something to write (write.go).
 type conn struct {
-	e       *Endpoint
+	now     *endpoint.Current // a reload of the configuration changes it
+	pools   *pools
 	ws      *websocket.Conn
 	net     net.Conn
 	reader  *bufio.Reader // what ws reads from
@@ -37,6 +38,7 @@ type conn struct {
 	wrote   atomic.Uint64 // bytes
 
 	mu       sync.Mutex // guards the following
+	started  bool       // the pulse runs
 	client   *flexsession.FlexClient
 	out      *[]byte       // replies to be written before anything else
 	control  []byte        // control frames to be written
@@ -52,9 +54,8 @@ type conn struct {
 }
 
 func newConn(e *Endpoint, ws *websocket.Conn, h *hijacker) *conn {
-	c := &conn{e: e, ws: ws, net: h.conn, reader: h.reader}
+	c := &conn{now: e.now, pools: e.pools, ws: ws, net: h.conn, reader: h.reader}
 	c.reader.Reset(c)
-	ws.SetReadLimit(int64(e.def.MaxRequestSize))
 	ws.SetPingHandler(func(data string) error { c.sendControl(opPong, data); return nil })
 	ws.SetPongHandler(func(string) error { return nil }) // Read has heard it
 	ws.SetCloseHandler(func(int, string) error { return nil })
@@ -62,24 +63,40 @@ func newConn(e *Endpoint, ws *websocket.Conn, h *hijacker) *conn {
 }
 
 func (c *conn) start() {
-	c.x = endpoint.Exchange{Core: c.e.core, Def: c.e.def, Peer: c.session.Peer(), Carrier: c}
-	c.e.core.Wheel.Schedule(&c.timer, c.e.core.Limits.Handshake, func() { c.End(flexsession.Because(message.CodeHandshakeTimeout)) })
-	c.pulse.Start(c.e.core.Wheel, endpoint.RhythmOf(c.e.def), c)
-	c.e.core.Open.Hijacked(c.net)
-	endpoint.Tune(c.net, c.e.def) // a connection that has ended says so to its reader
+	c.x = endpoint.Exchange{Peer: c.session.Peer(), Carrier: c}
+	c.core().Wheel.Schedule(&c.timer, c.core().Limits.Handshake, func() { c.End(flexsession.Because(message.CodeHandshakeTimeout)) })
+	c.mu.Lock()
+	c.started = true
+	c.pulse.Start(c.core().Wheel, endpoint.RhythmOf(c.def()), c)
+	c.mu.Unlock()
+	c.core().Open.Hijacked(c.net)
+	endpoint.Tune(c.net, c.def()) // a connection that has ended says so to its reader
 	go c.read()
 }
+
+// Retime implements flexsession.Retimer.
+func (c *conn) Retime(*channel.ChannelDefinition) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.started { // else it starts by what is current then
+		c.pulse.Retime(endpoint.RhythmOf(c.def()))
+		endpoint.Tune(c.net, c.def())
+	}
+}
+
+func (c *conn) core() *endpoint.Core            { return c.now.Now().Core }
+func (c *conn) def() *channel.ChannelDefinition { return c.now.Now().Def }
 
 // read is the reader goroutine. Everything about the socket ends before it does.
 func (c *conn) read() {
 	c.finish(c.frames())
 	io.Copy(io.Discard, c.net) // until the peer has read the goodbye and closes, or its time is over
-	c.e.core.Wheel.Stop(&c.timer)
-	c.e.core.Wheel.Stop(&c.bye)
+	c.core().Wheel.Stop(&c.timer)
+	c.core().Wheel.Stop(&c.bye)
 	c.pulse.Stop()
 	c.net.Close()
-	c.e.core.Open.Done(c.net)
-	c.e.core.Open.Leave(c.e.def.ID)
+	c.core().Open.Done(c.net)
+	c.core().Open.Leave(c.def().ID)
 }
 
 // frames reads until the socket ends, and says why it did. While nothing comes it waits with a shallow stack and no buffer; what comes is read and worked on
@@ -123,9 +140,9 @@ func (c *conn) await() {
 		return
 	}
 	if w, ok := c.net.(waiter); ok {
-		c.e.readers.takeBack(c.reader)
+		c.pools.readers.takeBack(c.reader)
 		err := w.WaitReadable()
-		c.e.readers.lend(c.reader, c)
+		c.pools.readers.lend(c.reader, c)
 		if err == nil {
 			return
 		}
@@ -164,12 +181,12 @@ func aside(f func()) {
 func (c *conn) input() (cause flexsession.Cause, over bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.e.core.Logger.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("a connection failed")
+			c.core().Logger.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("a connection failed")
 			cause, over = flexsession.Because(message.CodeInternalError), true
 		}
 	}()
-	buf := c.e.buffers.get()
-	defer c.e.buffers.put(buf)
+	buf := c.pools.buffers.get()
+	defer c.pools.buffers.put(buf)
 	for more := true; more; more = len(*buf) < batchBytes && wholeFrame(c.reader) {
 		if err := c.message(buf); err != nil {
 			return c.readFailed(err), true
@@ -188,6 +205,7 @@ func (c *conn) message(buf *[]byte) error {
 		c.patience()
 		defer c.calm()
 	}
+	c.ws.SetReadLimit(int64(c.def().MaxRequestSize))
 	kind, r, err := c.ws.NextReader()
 	if err != nil {
 		return err
@@ -229,7 +247,9 @@ func (c *conn) work(data []byte) {
 	for len(data) > 0 {
 		var reqs []*message.Request
 		var errs []*message.Error
-		reqs, errs, data = c.e.core.Decode(data, c.e.def)
+		now := c.now.Now()
+		reqs, errs, data = now.Core.Decode(data, now.Def)
+		c.x.Core, c.x.Def = now.Core, now.Def
 		c.mu.Lock()
 		if c.closing != nil { // it has been told that it is over
 			c.mu.Unlock()
@@ -249,15 +269,15 @@ func (c *conn) work(data []byte) {
 // patience gives the rest of a frame its time; calm ends that. Until a client is bound the time for the connect goes on instead.
 func (c *conn) patience() {
 	if c.bound() != nil {
-		c.e.core.Wheel.Schedule(&c.timer, c.e.core.Limits.RequestTimeout, func() {
-			c.End(flexsession.Cause{Code: message.CodeRequestTimeout, Value: c.e.core.Limits.RequestTimeout.Milliseconds()})
+		c.core().Wheel.Schedule(&c.timer, c.core().Limits.RequestTimeout, func() {
+			c.End(flexsession.Cause{Code: message.CodeRequestTimeout, Value: c.core().Limits.RequestTimeout.Milliseconds()})
 		})
 	}
 }
 
 func (c *conn) calm() {
 	if c.bound() != nil {
-		c.e.core.Wheel.Stop(&c.timer)
+		c.core().Wheel.Stop(&c.timer)
 	}
 }
 
@@ -289,14 +309,14 @@ func (c *conn) readFailed(err error) flexsession.Cause {
 		return c.fatal(message.CodeProtocolError, strings.TrimPrefix(err.Error(), "websocket: "))
 	}
 	c.net.Close()
-	return endpoint.Lost(c.net, c.e.def, message.CodeConnectionLost)
+	return endpoint.Lost(c.net, c.def(), message.CodeConnectionLost)
 }
 
 // fatal ends the socket for a fault of the peer's. What still comes in is not read: gorilla has given up on it.
 func (c *conn) fatal(code message.Code, detail string) flexsession.Cause {
 	cause := flexsession.Cause{Code: code, Detail: detail}
 	if code == message.CodeMessageTooLarge {
-		cause.Value = c.e.def.MaxRequestSize
+		cause.Value = c.def().MaxRequestSize
 	}
 	c.End(cause)
 	return cause
@@ -312,13 +332,13 @@ func (c *conn) finish(cause flexsession.Cause) {
 		client.Detach(c, cause)
 	}
 	c.session.Invalidate(cause)
-	c.e.core.Stats.Ended(endpoint.Connection{
-		Endpoint: c.e.def.ID, Kind: channel.WebSocket, Session: c.session, Client: c.bound(), Began: c.session.Created(), Bytes: c.wrote.Load(),
+	c.core().Stats.Ended(endpoint.Connection{
+		Endpoint: c.def().ID, Kind: channel.WebSocket, Session: c.session, Client: c.bound(), Began: c.session.Created(), Bytes: c.wrote.Load(),
 	}, cause)
 }
 
 // Channel implements Transport.
-func (c *conn) Channel() *channel.ChannelDefinition { return c.e.def }
+func (c *conn) Channel() *channel.ChannelDefinition { return c.def() }
 
 // Session implements Transport.
 func (c *conn) Session() flexsession.Session { return c.session }
@@ -338,7 +358,7 @@ func (c *conn) bind(client *flexsession.FlexClient) {
 	c.mu.Unlock()
 	c.x.Client = client
 	client.Use(c.session)
-	c.e.core.Wheel.Stop(&c.timer)
+	c.core().Wheel.Stop(&c.timer)
 }
 
 // Record implements endpoint.Carrier: the login record of the cookie that came with the upgrade.
@@ -358,7 +378,7 @@ func (c *conn) Attach(req *message.Request, reply func([]byte)) {
 		reply(message.AppendError(nil, (&message.Error{Code: message.CodeAlreadyConnected}).To(req.MessageID)))
 		return
 	case client == nil:
-		known, ended := c.e.core.Registry.Client(req.DSId, req.Secret)
+		known, ended := c.core().Registry.Client(req.DSId, req.Secret)
 		if known == nil {
 			reply(endpoint.GoneLine(ended))
 			return
@@ -368,7 +388,7 @@ func (c *conn) Attach(req *message.Request, reply func([]byte)) {
 			client.Got(req.Got)
 		}
 	}
-	line, epoch := c.e.core.Attach(client, c, c.e.def, req.Attach, req.Have, nil)
+	line, epoch := c.x.Core.Attach(client, c, c.x.Def, req.Attach, req.Have, nil)
 	reply(line)
 	if epoch == 0 {
 		return // the client, and this socket, are as they were

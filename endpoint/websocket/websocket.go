@@ -24,13 +24,19 @@ type Endpoint struct {
 	def      *channel.ChannelDefinition
 	upgrader websocket.Upgrader
 	headers  http.Header // http-response-headers: gorilla writes the answer itself
-	buffers  buffers
-	readers  readers
+	now      *endpoint.Current
+	pools    *pools
+}
+
+// pools are what sockets are lent.
+type pools struct {
+	buffers buffers
+	readers readers
 }
 
 // Mount adds the endpoint's route to r.
 func Mount(r chi.Router, core *endpoint.Core, def *channel.ChannelDefinition) {
-	e := &Endpoint{core: core, def: def, headers: endpoint.Headers(def)}
+	e := &Endpoint{core: core, def: def, headers: endpoint.Headers(def), now: core.Lasting.Channel(core, def), pools: &pools{}}
 	e.upgrader = websocket.Upgrader{
 		Subprotocols:    []string{Subprotocol},
 		WriteBufferPool: &sync.Pool{},                             // gorilla writes no messages, so no connection needs a buffer for them
@@ -52,7 +58,7 @@ func (e *Endpoint) upgrade(w http.ResponseWriter, r *http.Request) {
 		e.core.Refuse(w, r, &message.Error{Code: message.CodeLimitConnections, Value: e.def.MaxConnections})
 		return
 	}
-	hijack := &hijacker{ResponseWriter: w, readers: &e.readers}
+	hijack := &hijacker{ResponseWriter: w, readers: &e.pools.readers}
 	ws, err := e.upgrader.Upgrade(hijack, r, e.headers)
 	if err != nil {
 		e.core.Open.Leave(e.def.ID)

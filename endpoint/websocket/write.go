@@ -4,7 +4,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"sluice/channel"
 	"sluice/channel/message"
 	"sluice/endpoint"
 	"sluice/flexsession"
@@ -101,9 +100,6 @@ func (c *conn) Quiet() time.Duration {
 	}
 	return 0
 }
-
-// Retime changes what the socket's pulse goes by.
-func (c *conn) Retime(def *channel.ChannelDefinition) { c.pulse.Retime(endpoint.RhythmOf(def)) }
 
 // Stuck implements endpoint.Pulsed: the socket has taken nothing for write-timeout-millis.
 func (c *conn) Stuck() {
