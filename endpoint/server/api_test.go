@@ -291,7 +291,9 @@ func TestAPIDisconnect(t *testing.T) {
 						t.Errorf("the end is %v, the answer %v", line, answer)
 					}
 					refused(t, r, "POST", "/disconnect", request("again"), message.CodeNotFound)
-					refused(t, r, "GET", "/clients/"+c.ID, "", message.CodeNotFound)
+					if ended := at(want(t, r, "GET", "/clients/"+c.ID, ""), "ended"); at(ended, "incident") != answer["incident"] || at(ended, "message") != line.Text("message") {
+						t.Errorf("the API says of it %v", ended)
+					}
 					bystander.Publish("chat", "", "undisturbed")
 					bystander.WantMessages("undisturbed")
 				})
