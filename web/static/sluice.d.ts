@@ -29,8 +29,8 @@ export interface Code {
     readonly retryAfterMillis?: number;
     /** The setting in services-config.xml behind the code. */
     readonly setting?: string;
-    readonly faultCode?: string;
-    readonly httpStatus?: number;
+    /** Only clients conclude it; the server never says so. */
+    readonly client?: boolean;
 }
 
 /** What JSON can hold. */
@@ -130,10 +130,23 @@ export declare function base64(text: string): string;
 export declare function takeBatch(queue: string[], limit: number): string;
 export {};
 
+/**
+ * What kind of end it is, for an application that need not know every code:
+ *
+ * - `left`: this side went, or its user logged out.
+ * - `timeout`: a configured time ran out while the server was there, such as the session's.
+ * - `shutdown`: the server says that it goes down; `retryAfterMillis` says when to come back.
+ * - `vanished`: the connection went, or fell silent, without a goodbye of the server; or the server is another and does not know the client.
+ * - `away`: this machine or page was asleep (see `awayMillis`), or has no network.
+ * - `removed`: somebody else ended it: an administrator, another tab of the session, a newer connection.
+ * - `refused`: the server would not serve this: a limit, a right, a mistake, a failure of its own. Or the browser would not.
+ */
+export type Kind = "left" | "timeout" | "shutdown" | "vanished" | "away" | "removed" | "refused";
 /** Why a connection ended, or why one could not be made. */
 export interface Disconnect {
     readonly code: number;
     readonly name: string;
+    readonly kind: Kind;
     /** One sentence for people. */
     readonly message: string;
     readonly reconnect: Reconnect;
@@ -143,6 +156,8 @@ export interface Disconnect {
     readonly setting?: string;
     /** The key under which the server's log tells more. */
     readonly incident?: string;
+    /** How long this machine or page was asleep before, in milliseconds, where that was noticed. */
+    readonly awayMillis?: number;
     /** The server cannot go on with this client: why. The client connects anew and subscribes again. */
     readonly gone?: string;
     /** The server said so; else the client concluded it. */
@@ -160,6 +175,8 @@ interface Words {
 }
 /** The end with that code, in the table's words where `line` has none of its own. */
 export declare function disconnectOf(code: number, line?: Words): Disconnect;
+/** The connection did not outlive the sleep of this machine or page. */
+export declare function asleep(awayMillis: number): Disconnect;
 /** The connection broke: nobody said why. */
 export declare function lost(message?: string): Disconnect;
 /** What the last line of a connection says, if this is one: `disconnect`, `gone` or `displaced`. */
@@ -185,6 +202,8 @@ export interface ChannelConfig {
     readonly connectTimeoutMillis?: number;
     /** How long a reply may take; 0: for ever. @default 0 */
     readonly requestTimeoutMillis?: number;
+    /** After a client of this channel is over, log the user in again with the next one. @default true */
+    readonly loginAfterDisconnect?: boolean;
 }
 /** What a channel asks the client it works for. Lines are without their LF. */
 export interface Link {
@@ -194,14 +213,16 @@ export interface Link {
     readonly ended: boolean;
     /** The largest frame or body in bytes that the server takes. */
     readonly maxRequestSize: number;
+    /** A stream that has been silent for so long, in milliseconds, is dead; 0: it may be silent. */
+    readonly silenceMillis: number;
     /** An HTTP connect under way, which other HTTP channels of the same client wait for. */
     connecting: Promise<void> | undefined;
     /** The value of `Authorization`. */
     bearer(): string;
     /** The lines that connect the client, log it in and subscribe; with `attach`, what is received shall come the same way. */
     hello(attach: boolean): string[];
-    /** The line that makes the server deliver here from now on. Each call counts `attach` up and fixes `have`. */
-    attachLine(how: "socket" | "stream" | "poll"): string;
+    /** The line that makes the server deliver here from now on. Each call counts `attach` up and fixes `have`. A poll is held for `wait` milliseconds at most. */
+    attachLine(how: "socket" | "stream" | "poll", wait?: number): string;
     /** A heartbeat or probe. */
     ping(): string;
     /** The line that ends the client with this id, after nothing but its hello. */
@@ -215,8 +236,10 @@ export interface Link {
  */
 export interface Channel {
     readonly config: ChannelConfig;
-    /** The client lives on when this connection is lost, and can be attached elsewhere. */
-    readonly outlives: boolean;
+    /** It carries both ways over one connection, which also connects the client: WebSocket. */
+    readonly duplex: boolean;
+    /** What is received comes at once. False: other tabs hold as many connections as may be held, so this one asks now and then. */
+    readonly held: boolean;
     /** A message of the server has arrived: the way has proved itself. An open socket alone proves nothing, proxies open sockets too. */
     onopen: () => void;
     /** A line has arrived; `size` is its length. */
@@ -249,12 +272,13 @@ export interface WebSocketLike {
     send(text: string): void;
     close(code?: number): void;
 }
-/** A client over one WebSocket. Until resuming exists the server ends the client with its socket. */
+/** A client over one WebSocket. */
 export declare class WebSocketChannel implements Channel {
     #private;
     readonly config: ChannelConfig;
     private readonly webSocket;
-    readonly outlives = false;
+    readonly duplex = true;
+    readonly held = true;
     onopen: Channel["onopen"];
     onmessage: Channel["onmessage"];
     onclose: Channel["onclose"];
@@ -286,6 +310,14 @@ export interface ChannelSetOptions {
     readonly staggerMillis?: number;
     /** How many messages may wait for a connection; more are refused with `Client.Error.MessageSend`. @default 1000 */
     readonly maxWaiting?: number;
+    /**
+     * The name under which the tab keeps the client over a reload, in its sessionStorage: one for each ChannelSet that is used at the same time.
+     * The ChannelSet of that name in the next page goes on with it, if the server's `reload-grace-millis` lets it: unanswered requests are sent
+     * again, Consumers take over the subscriptions that are the same as theirs, with up to 1000 messages that came before them, and those nobody
+     * has taken over after five seconds are ended. `disconnectAll` leaves nothing there.
+     * @default its number, in the order in which the page makes them
+     */
+    readonly name?: string;
     /** Random numbers from 0 up to 1, for the jitter. @default Math.random */
     readonly random?: () => number;
     /** Makes the channel for an entry of the list. @default by its type */
@@ -338,6 +370,8 @@ export interface ChannelConnect {
     readonly reconnecting: boolean;
     /** The server's client is the one from before: nothing was lost. */
     readonly resumed: boolean;
+    /** False: messages come with a delay, because other tabs of this browser hold as many connections as may be held. See `ChannelSet.held`. */
+    readonly held: boolean;
 }
 /** The connection has ended; every field of Disconnect says why. */
 export interface ChannelDisconnect extends Disconnect {
@@ -400,6 +434,11 @@ export declare abstract class MessageAgent extends Emitter<Events> {
 /**
  * One client of the server, over whichever channel works. Consumers and Producers use it; it connects when the first of them needs it, comes
  * back when a connection is lost, and leaves when its last agent does. All its methods may be called at any time.
+ *
+ * It survives what happens to pages: throttled timers, sleep of the machine, a network that comes and goes, the browser's back/forward cache,
+ * and a reload, after which the ChannelSet of the same name (see `ChannelSetOptions.name`) goes on with the client of the page before. As long
+ * as the server keeps the client, nothing is lost and nothing comes twice (`channelConnect` has `resumed`). Where it does not, the ChannelSet
+ * connects anew, and its Consumers subscribe again.
  */
 export declare class ChannelSet extends Emitter<Events> {
     #private;
@@ -412,24 +451,26 @@ export declare class ChannelSet extends Emitter<Events> {
     get user(): string | undefined;
     /** The channel that is up. */
     get currentChannel(): ChannelConfig | undefined;
+    /** Messages come at once. False while other tabs of this browser hold as many connections as may be held: then this one asks now and then. */
+    get held(): boolean;
     /** The server's name for this client (DSId), for logs; it authorises nothing. */
     get clientId(): string | undefined;
     /** Connects, if it has not; a Consumer or Producer does so by itself. Rejects with a Fault when the server refuses, or `disconnectAll` comes first. */
     connect(): Promise<void>;
     /**
-     * Logs in, connecting if need be, and again after each reconnect, until `logout`. Rejects with a Fault if the server refuses.
-     * The password is kept in memory for that.
+     * Logs in, connecting if need be, and again with each new client of the server, until `logout`; only once where the channel has
+     * `loginAfterDisconnect` false. Rejects with a Fault if the server refuses. The password is kept in memory for that.
      */
     login(user: string, password: string): Promise<Login>;
     /** Logs out. The server ends the client with it (code 4011); `connect` begins anew, as nobody. */
     logout(): Promise<void>;
     /** Lets one agent go. With the last one the ChannelSet disconnects. */
     disconnect(agent: MessageAgent): Promise<void>;
-    /** Lets all agents go and disconnects at once; over HTTP by one request that outlives the page. */
+    /** Lets all agents go and disconnects at once; over HTTP by one request that outlives the page. The next page does not go on with the client. */
     disconnectAll(): Promise<void>;
 }
 
-/** Every code the server can give, by its number. */
+/** Every code the server or the client can give, by its number. */
 export declare const codes: Readonly<Record<number, Code>>;
 
 /** What a Consumer and a MultiTopicConsumer share: the wish for a subscription, which outlives connections and clients. */
@@ -480,23 +521,28 @@ export declare class LineParser {
     feed(chunk: Uint8Array): string[];
 }
 
-/** What StreamingChannel and LongPollChannel share: connecting and sending by POST. The client outlives their connections. */
+/** What StreamingChannel and LongPollChannel share: connecting and sending by POST. */
 export declare abstract class HttpChannel implements Channel {
     #private;
     readonly config: ChannelConfig;
-    readonly outlives = true;
+    readonly duplex = false;
     onopen: Channel["onopen"];
     onmessage: Channel["onmessage"];
     onclose: Channel["onclose"];
     constructor(config: ChannelConfig);
     open(link: Link): void;
+    /** What is received comes over a connection that the browser lets this tab hold. */
+    get held(): boolean;
     abstract attach(): void;
     send(lines: readonly string[]): void;
     leave(lines: readonly string[]): Promise<void>;
     close(): void;
 }
 
-/** Receives by the answers to polls, sends by POST. */
+/**
+ * Receives by the answers to polls, sends by POST. While other tabs hold as many connections as may be held its polls are answered at once,
+ * at the pace the server names; each looks whether one has become free.
+ */
 export declare class LongPollChannel extends HttpChannel {
     #private;
     attach(): void;

@@ -4,13 +4,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 const table = new URL("../../../channel/message/codes.json", import.meta.url);
 const target = new URL("../src/codes.ts", import.meta.url);
 
-/** The text of src/codes.ts for the given rows of codes.json. */
+/** The text of src/codes.ts for the given rows of codes.json, without what only a server has use for. */
 export function render(rows) {
-	const lines = rows.map((row) => `\t${row.code}: ${JSON.stringify(row)},`);
+	const lines = rows.map(({ faultCode, httpStatus, ...row }) => `\t${row.code}: ${JSON.stringify(row)},`);
 	return `// Generated from channel/message/codes.json by \`npm run codes\`; a test keeps the two equal.
 import type { Code } from "./Code.js";
 
-/** Every code the server can give, by its number. */
+/** Every code the server or the client can give, by its number. */
 export const codes: Readonly<Record<number, Code>> = {
 ${lines.join("\n")}
 };

@@ -53,6 +53,11 @@ export class Account {
 		this.#credentials = undefined;
 	}
 
+	/** The client that was logged in is over: the next one is not, unless a login is under way. */
+	lapse(): void {
+		if (!this.#login) this.forget();
+	}
+
 	/** The login cannot come about now. */
 	fail(fault: Fault): void {
 		this.#login?.reject(fault);
@@ -66,12 +71,12 @@ export class Account {
 		client.loginAsked = true;
 		return {
 			line: { type: "command", operation: "login", messageId: newId(), destination: "auth", body: base64(`${user}:${password}`) },
-			settle: (reply) => this.#settle(reply),
+			settle: (reply) => this.#settle(client, reply),
 			lost: () => {},
 		};
 	}
 
-	#settle(reply: AcknowledgeMessage | Fault): void {
+	#settle(client: FlexClient, reply: AcknowledgeMessage | Fault): void {
 		const login = this.#login;
 		this.#login = undefined;
 		if (reply instanceof Fault) {
@@ -80,7 +85,7 @@ export class Account {
 			return login?.reject(reply);
 		}
 		const body = (reply.body ?? {}) as Partial<Login>;
-		this.user = body.user ?? this.#credentials?.user;
+		this.user = client.user = body.user ?? this.#credentials?.user;
 		login?.resolve({ user: this.#user ?? "", roles: body.roles ?? [] });
 	}
 }

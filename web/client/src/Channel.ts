@@ -14,6 +14,8 @@ export interface ChannelConfig {
 	readonly connectTimeoutMillis?: number;
 	/** How long a reply may take; 0: for ever. @default 0 */
 	readonly requestTimeoutMillis?: number;
+	/** After a client of this channel is over, log the user in again with the next one. @default true */
+	readonly loginAfterDisconnect?: boolean;
 }
 
 /** What a channel asks the client it works for. Lines are without their LF. */
@@ -24,14 +26,16 @@ export interface Link {
 	readonly ended: boolean;
 	/** The largest frame or body in bytes that the server takes. */
 	readonly maxRequestSize: number;
+	/** A stream that has been silent for so long, in milliseconds, is dead; 0: it may be silent. */
+	readonly silenceMillis: number;
 	/** An HTTP connect under way, which other HTTP channels of the same client wait for. */
 	connecting: Promise<void> | undefined;
 	/** The value of `Authorization`. */
 	bearer(): string;
 	/** The lines that connect the client, log it in and subscribe; with `attach`, what is received shall come the same way. */
 	hello(attach: boolean): string[];
-	/** The line that makes the server deliver here from now on. Each call counts `attach` up and fixes `have`. */
-	attachLine(how: "socket" | "stream" | "poll"): string;
+	/** The line that makes the server deliver here from now on. Each call counts `attach` up and fixes `have`. A poll is held for `wait` milliseconds at most. */
+	attachLine(how: "socket" | "stream" | "poll", wait?: number): string;
 	/** A heartbeat or probe. */
 	ping(): string;
 	/** The line that ends the client with this id, after nothing but its hello. */
@@ -46,8 +50,10 @@ export interface Link {
  */
 export interface Channel {
 	readonly config: ChannelConfig;
-	/** The client lives on when this connection is lost, and can be attached elsewhere. */
-	readonly outlives: boolean;
+	/** It carries both ways over one connection, which also connects the client: WebSocket. */
+	readonly duplex: boolean;
+	/** What is received comes at once. False: other tabs hold as many connections as may be held, so this one asks now and then. */
+	readonly held: boolean;
 	/** A message of the server has arrived: the way has proved itself. An open socket alone proves nothing, proxies open sockets too. */
 	onopen: () => void;
 	/** A line has arrived; `size` is its length. */

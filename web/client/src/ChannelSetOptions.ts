@@ -20,6 +20,14 @@ export interface ChannelSetOptions {
 	readonly staggerMillis?: number;
 	/** How many messages may wait for a connection; more are refused with `Client.Error.MessageSend`. @default 1000 */
 	readonly maxWaiting?: number;
+	/**
+	 * The name under which the tab keeps the client over a reload, in its sessionStorage: one for each ChannelSet that is used at the same time.
+	 * The ChannelSet of that name in the next page goes on with it, if the server's `reload-grace-millis` lets it: unanswered requests are sent
+	 * again, Consumers take over the subscriptions that are the same as theirs, with up to 1000 messages that came before them, and those nobody
+	 * has taken over after five seconds are ended. `disconnectAll` leaves nothing there.
+	 * @default its number, in the order in which the page makes them
+	 */
+	readonly name?: string;
 	/** Random numbers from 0 up to 1, for the jitter. @default Math.random */
 	readonly random?: () => number;
 	/** Makes the channel for an entry of the list. @default by its type */

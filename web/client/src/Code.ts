@@ -11,6 +11,6 @@ export interface Code {
 	readonly retryAfterMillis?: number;
 	/** The setting in services-config.xml behind the code. */
 	readonly setting?: string;
-	readonly faultCode?: string;
-	readonly httpStatus?: number;
+	/** Only clients conclude it; the server never says so. */
+	readonly client?: boolean;
 }

@@ -2,10 +2,37 @@ import type { Reconnect } from "./Code.js";
 import { codes } from "./codes.js";
 import type { ErrorMessage, Line } from "./message.js";
 
+/**
+ * What kind of end it is, for an application that need not know every code:
+ *
+ * - `left`: this side went, or its user logged out.
+ * - `timeout`: a configured time ran out while the server was there, such as the session's.
+ * - `shutdown`: the server says that it goes down; `retryAfterMillis` says when to come back.
+ * - `vanished`: the connection went, or fell silent, without a goodbye of the server; or the server is another and does not know the client.
+ * - `away`: this machine or page was asleep (see `awayMillis`), or has no network.
+ * - `removed`: somebody else ended it: an administrator, another tab of the session, a newer connection.
+ * - `refused`: the server would not serve this: a limit, a right, a mistake, a failure of its own. Or the browser would not.
+ */
+export type Kind = "left" | "timeout" | "shutdown" | "vanished" | "away" | "removed" | "refused";
+
+/** The codes of each kind; all others refuse. */
+const kinds: readonly (readonly [Kind, readonly number[]])[] = [
+	["left", [4000, 4011, 4012, 4013, 4017]],
+	["timeout", [4001, 4010, 4014, 4018, 4019, 4020, 4021, 4022, 4023, 4024, 4025, 4026]],
+	["shutdown", [4007]],
+	["vanished", [4008, 4009, 4027, 4522]],
+	["away", [4028, 4029]],
+	["removed", [4002, 4003, 4004]],
+];
+
+/** The codes with which the server ends not a connection but the client, and lets it come back. */
+const over: readonly number[] = [4001, 4005, 4007, 4018, 4019, 4024, 4026];
+
 /** Why a connection ended, or why one could not be made. */
 export interface Disconnect {
 	readonly code: number;
 	readonly name: string;
+	readonly kind: Kind;
 	/** One sentence for people. */
 	readonly message: string;
 	readonly reconnect: Reconnect;
@@ -15,6 +42,8 @@ export interface Disconnect {
 	readonly setting?: string;
 	/** The key under which the server's log tells more. */
 	readonly incident?: string;
+	/** How long this machine or page was asleep before, in milliseconds, where that was noticed. */
+	readonly awayMillis?: number;
 	/** The server cannot go on with this client: why. The client connects anew and subscribes again. */
 	readonly gone?: string;
 	/** The server said so; else the client concluded it. */
@@ -40,12 +69,19 @@ export function disconnectOf(code: number, line: Words = {}): Disconnect {
 	return {
 		code,
 		name: line.name ?? row?.name ?? "unknown",
+		kind: kinds.find(([, list]) => list.includes(code))?.[0] ?? "refused",
 		message: line.message ?? line.faultString ?? row?.sentence ?? "The connection ended.",
 		reconnect: line.reconnect ?? row?.reconnect ?? "yes",
 		...(retryAfterMillis !== undefined && { retryAfterMillis }),
 		...(setting !== undefined && { setting }),
 		...(line.incident !== undefined && { incident: line.incident }),
 	};
+}
+
+/** The connection did not outlive the sleep of this machine or page. */
+export function asleep(awayMillis: number): Disconnect {
+	const [amount, unit] = awayMillis < 90_000 ? [1000, "s"] : awayMillis < 5_400_000 ? [60_000, "min"] : [3_600_000, "h"];
+	return { ...disconnectOf(4028, { message: `You were away ${Math.round(awayMillis / (amount as number))} ${unit}.` }), awayMillis };
 }
 
 /** The connection broke: nobody said why. */
@@ -57,13 +93,17 @@ export function lost(message?: string): Disconnect {
 export function lastWord(line: Line): Disconnect | undefined {
 	if (line.type !== "control") return undefined;
 	switch (line.operation) {
-		case "disconnect":
-			return { ...disconnectOf(line.code ?? 4017, line), told: true };
+		case "disconnect": {
+			const { code = 4017 } = line;
+			if (code === 4004) return lastWord({ ...line, operation: "displaced" });
+			return { ...disconnectOf(code, line), ...(over.includes(code) && { gone: "expired" }), told: true };
+		}
 		case "gone":
 			return { ...disconnectOf(line.code ?? 4522, line), gone: line.reason ?? "unknown", told: true };
 		case "displaced":
-			// A channel that the client has left is not listened to, so this one was not displaced by the client itself.
-			return { ...disconnectOf(4004, line), told: true };
+			// A channel that the client has left is not listened to, so this was another page, which has a copy of what was kept over a
+			// reload: a duplicated tab. It has the client now; this one does not fight for it, and connects anew.
+			return { ...disconnectOf(4004, { ...line, reconnect: "yes" }), gone: "displaced", told: true };
 		default:
 			return undefined;
 	}

@@ -1,12 +1,13 @@
 import { leaveMillis, type Channel, type ChannelConfig, type Link } from "./Channel.js";
 import { lastWord, lost, refused, type Disconnect } from "./Disconnect.js";
-import { readLines } from "./readLines.js";
 import { HttpUplink, readAnswer, refusal } from "./HttpUplink.js";
-import type { AcknowledgeMessage, Line } from "./message.js";
+import { byteLength, type AcknowledgeMessage, type Line } from "./message.js";
+import { readLines } from "./readLines.js";
+import { takeSlot } from "./Slot.js";
 
-/** What StreamingChannel and LongPollChannel share: connecting and sending by POST. The client outlives their connections. */
+/** What StreamingChannel and LongPollChannel share: connecting and sending by POST. */
 export abstract class HttpChannel implements Channel {
-	readonly outlives = true;
+	readonly duplex = false;
 	onopen: Channel["onopen"] = () => {};
 	onmessage: Channel["onmessage"] = () => {};
 	onclose: Channel["onclose"] = () => {};
@@ -18,6 +19,7 @@ export abstract class HttpChannel implements Channel {
 	/** @internal Ends what waits for the server when the channel is closed. */
 	protected readonly abort = new AbortController();
 	readonly #uplink: HttpUplink;
+	#release: (() => void) | undefined;
 
 	constructor(readonly config: ChannelConfig) {
 		this.#uplink = new HttpUplink(
@@ -31,6 +33,11 @@ export abstract class HttpChannel implements Channel {
 	open(link: Link): void {
 		this.link = link;
 		this.#start().catch((error: unknown) => this.fail(lost(String(error))));
+	}
+
+	/** What is received comes over a connection that the browser lets this tab hold. */
+	get held(): boolean {
+		return this.#release !== undefined;
 	}
 
 	abstract attach(): void;
@@ -49,7 +56,7 @@ export abstract class HttpChannel implements Channel {
 		try {
 			const body = lines.join("\n") + "\n";
 			// keepalive lets the request outlive the page; browsers allow it for bodies up to 64 KiB only.
-			const response = await this.post(body, { keepalive: body.length < 60_000, signal: AbortSignal.timeout(leaveMillis) });
+			const response = await this.post(body, { keepalive: byteLength(body) < 60_000, signal: AbortSignal.timeout(leaveMillis) });
 			for (const line of (await readAnswer(response)).lines) link.receive(line, 0);
 		} catch {
 			// the server ends the client by itself in the end
@@ -60,6 +67,13 @@ export abstract class HttpChannel implements Channel {
 		this.closed = true;
 		this.#uplink.close();
 		this.abort.abort();
+		this.#release?.();
+	}
+
+	/** @internal Takes one of the connections that this browser's tabs may hold, if one is free. */
+	protected async hold(): Promise<void> {
+		this.#release ??= await takeSlot(this.config.url);
+		if (this.closed) this.#release?.();
 	}
 
 	async #start(): Promise<void> {

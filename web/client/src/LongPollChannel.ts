@@ -7,16 +7,22 @@ const pollMillis = 120_000;
 /** A poll that breaks after at least this long was cut by something on the way that is tired of waiting: the next one may well work. */
 const patienceMillis = 1000;
 
-/** Receives by the answers to polls, sends by POST. */
+/** Without a connection that may be held, polls are at least so far apart, in milliseconds. */
+const sharingMillis = 1000;
+
+/**
+ * Receives by the answers to polls, sends by POST. While other tabs hold as many connections as may be held its polls are answered at once,
+ * at the pace the server names; each looks whether one has become free.
+ */
 export class LongPollChannel extends HttpChannel {
 	attach(): void {
 		void this.#poll();
 	}
 
 	/** @internal The answered connect or heartbeat has proved all that a poll needs. */
-	protected override prove(): Promise<void> {
-		this.onopen();
-		return Promise.resolve();
+	protected override async prove(): Promise<void> {
+		await this.hold();
+		if (!this.closed) this.onopen();
 	}
 
 	async #poll(): Promise<void> {
@@ -24,14 +30,17 @@ export class LongPollChannel extends HttpChannel {
 			const began = Date.now();
 			const pause = await this.#once();
 			if (pause === undefined && Date.now() - began < patienceMillis) return this.fail(lost());
-			if (pause) await this.#sleep(pause);
+			const wait = Math.max(pause ?? 0, this.held ? 0 : sharingMillis);
+			if (wait > 0) await this.#sleep(wait);
 		}
 	}
 
 	/** One poll. Returns the pause the server wants, undefined if its answer broke off: what it brought is counted, the next asks for the rest. */
 	async #once(): Promise<number | undefined> {
 		let pause: number | undefined;
-		const line = this.link.attachLine("poll");
+		if (!this.held) await this.hold();
+		if (this.closed) return undefined;
+		const line = this.held ? this.link.attachLine("poll") : this.link.attachLine("poll", 0);
 		const { messageId } = JSON.parse(line) as { messageId: string };
 		try {
 			const response = await this.post(line + "\n", { signal: AbortSignal.any([this.abort.signal, AbortSignal.timeout(pollMillis)]) });

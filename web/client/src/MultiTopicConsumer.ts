@@ -42,8 +42,13 @@ export class MultiTopicConsumer extends Subscription {
 
 	/** @internal */
 	protected override request(): Outgoing {
-		this.#told = new Set(this.#wanted);
+		this.#told = new Set([...this.#wanted].sort());
 		return this.#line([...this.#told], []);
+	}
+
+	/** @internal */
+	protected override key(): string {
+		return this.#asking ? "" : JSON.stringify(this.#line([...this.#told].sort(), []));
 	}
 
 	/** @internal */
@@ -70,7 +75,7 @@ export class MultiTopicConsumer extends Subscription {
 		const remove = [...this.#told].filter((entry) => !this.#wanted.has(entry));
 		if (add.length === 0 && remove.length === 0) return;
 		const told = new Set(this.#wanted);
-		this.#asking = this.channelSet.ask(
+		const client = this.channelSet.ask(
 			{ ...this.#line(add, remove, clientId), messageId: newId() },
 			(reply) => {
 				if (clientId !== this.clientId) return; // of an earlier subscription
@@ -85,5 +90,6 @@ export class MultiTopicConsumer extends Subscription {
 			},
 			() => {},
 		);
+		this.#asking = client !== undefined;
 	}
 }

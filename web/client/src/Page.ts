@@ -4,11 +4,23 @@ export interface PageEvents {
 	leave(): void;
 	/** The page is back, from the browser's memory. */
 	back(): void;
-	/** A good moment to connect: the page can be seen again, or the network is back. */
-	wake(): void;
+	/** The page can be seen again, or not any more. */
+	seen(): void;
+	/** The network is back, or gone, as far as the browser knows. */
+	network(): void;
 }
 
-/** The page the client runs in. Where there is none (Node, workers), it is always awake and nothing happens. */
+/** Nobody can see the page: its timers are throttled. Where there is no page (Node, workers), it is always seen. */
+export function hidden(): boolean {
+	return typeof document !== "undefined" && document.visibilityState === "hidden";
+}
+
+/** The browser believes that there is no network. */
+export function offline(): boolean {
+	return typeof navigator !== "undefined" && navigator.onLine === false;
+}
+
+/** The page the client runs in. Where there is none nothing happens. */
 export class Page {
 	readonly #undo: (() => void)[] = [];
 
@@ -18,15 +30,12 @@ export class Page {
 			this.#undo.push(() => target.removeEventListener(name, listener));
 		};
 		if (typeof document === "undefined" || typeof addEventListener !== "function") return;
-		listen(globalThis as unknown as EventTarget, "pagehide", () => events.leave());
-		listen(globalThis as unknown as EventTarget, "pageshow", (event) => (event as PageTransitionEvent).persisted && events.back());
-		listen(globalThis as unknown as EventTarget, "online", () => events.wake());
-		listen(document, "visibilitychange", () => document.visibilityState === "visible" && events.wake());
-	}
-
-	/** No use to connect now: nobody can see the page, or there is no network. */
-	get asleep(): boolean {
-		return (typeof document !== "undefined" && document.visibilityState === "hidden") || (typeof navigator !== "undefined" && navigator.onLine === false);
+		const window = globalThis as unknown as EventTarget;
+		listen(window, "pagehide", () => events.leave());
+		listen(window, "pageshow", (event) => (event as PageTransitionEvent).persisted && events.back());
+		listen(window, "online", () => events.network());
+		listen(window, "offline", () => events.network());
+		listen(document, "visibilitychange", () => events.seen());
 	}
 
 	/** Stops listening. */

@@ -5,6 +5,7 @@ import type { FlexClient } from "./FlexClient.js";
 import { MessageAgent } from "./MessageAgent.js";
 import type { AcknowledgeMessage, Outgoing } from "./message.js";
 import { newId, type Request } from "./Request.js";
+import type { Subscriber } from "./Router.js";
 
 /** What a Consumer and a MultiTopicConsumer share: the wish for a subscription, which outlives connections and clients. */
 export abstract class Subscription extends MessageAgent {
@@ -72,13 +73,21 @@ export abstract class Subscription extends MessageAgent {
 	/** @internal The server holds the subscription, as asked for by the last `request`. */
 	protected accepted(): void {}
 
+	/** @internal What is asked for, in one text: the next page that asks for the same takes the subscription over. Empty: nobody does. */
+	protected key(line: Outgoing): string {
+		return JSON.stringify(line);
+	}
+
 	/** @internal */
 	override subscription(client: FlexClient): Request | undefined {
 		if (!this.#wanted) return undefined;
 		const age = this.#age;
-		const messageId = newId();
-		client.subscribers.add(this);
-		client.router.asked(messageId, {
+		const line = this.request();
+		const key = (): string => this.key(line);
+		const subscriber: Subscriber = {
+			get key() {
+				return key();
+			},
 			deliver: (message) => this.#wanted && age === this.#age && this.emit("message", { message }),
 			invalidated: (line) => {
 				if (age !== this.#age) return;
@@ -86,16 +95,18 @@ export abstract class Subscription extends MessageAgent {
 				this.#forget();
 				this.emit("fault", { fault: new Fault("Server.Processing.Invalidated", line.message ?? "The server has ended the subscription.", undefined, line.code === undefined ? {} : { code: line.code }) });
 			},
-		});
-		return {
-			line: { ...this.request(), messageId } as Request["line"],
 			settle: (reply) => {
-				if (reply instanceof Fault) {
-					client.router.refused(messageId);
-					if (age === this.#age) this.#refused(client, reply);
-				} else if (age === this.#age) this.#held(reply);
-				else if (reply.clientId !== undefined) void this.#release(reply.clientId);
+				if (age === this.#age) reply instanceof Fault ? this.#refused(client, reply) : this.#held(reply);
+				else if (!(reply instanceof Fault) && reply.clientId !== undefined) void this.#release(reply.clientId);
 			},
+		};
+		client.subscribers.add(this);
+		if (client.router.adopt(subscriber)) return undefined;
+		const messageId = newId();
+		client.router.asked(messageId, this.destination, subscriber);
+		return {
+			line: { ...line, messageId } as Request["line"],
+			settle: (reply) => client.router.settle(messageId, reply),
 			lost: () => {}, // the next client asks again
 		};
 	}
@@ -127,8 +138,9 @@ export abstract class Subscription extends MessageAgent {
 	#release(clientId: string): Promise<void> {
 		const done = new Deferred<void>();
 		const line = { type: "command", operation: "unsubscribe", messageId: newId(), clientId } as const;
-		const asked = this.channelSet.ask(line, () => done.resolve(), done.resolve);
-		return asked ? done.promise : Promise.resolve();
+		const client = this.channelSet.ask(line, () => done.resolve(), done.resolve);
+		client?.router.forget(clientId);
+		return client ? done.promise : Promise.resolve();
 	}
 
 	/** Wants nothing any more. */

@@ -16,9 +16,10 @@ export interface WebSocketLike {
 	close(code?: number): void;
 }
 
-/** A client over one WebSocket. Until resuming exists the server ends the client with its socket. */
+/** A client over one WebSocket. */
 export class WebSocketChannel implements Channel {
-	readonly outlives = false;
+	readonly duplex = true;
+	readonly held = true;
 	onopen: Channel["onopen"] = () => {};
 	onmessage: Channel["onmessage"] = () => {};
 	onclose: Channel["onclose"] = () => {};

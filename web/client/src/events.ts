@@ -11,6 +11,8 @@ export interface ChannelConnect {
 	readonly reconnecting: boolean;
 	/** The server's client is the one from before: nothing was lost. */
 	readonly resumed: boolean;
+	/** False: messages come with a delay, because other tabs of this browser hold as many connections as may be held. See `ChannelSet.held`. */
+	readonly held: boolean;
 }
 
 /** The connection has ended; every field of Disconnect says why. */

@@ -49,6 +49,10 @@ export class FakeServer {
 	/** Wait this long before answering to a connect over HTTP. */
 	connectDelay = 0;
 	pollWait = 20_000;
+	/** The pause after a poll that did not want to be held. */
+	pollPause = 0;
+	/** What an attached line has beside the window. */
+	attachedWith: Row = {};
 	window = { messages: 16, bytes: 1 << 20 };
 	welcome: Row = { heartbeatIntervalMillis: 0, confirmIntervalMillis: 50, maxMessageSize: 4096, maxRequestSize: 8192, maxOpenRequests: 8, endpoint: "x" };
 
@@ -141,12 +145,13 @@ export class FakeServer {
 	}
 
 	#attach(client: FakeClient, line: Row, place: Omit<Place, "attach">): void {
+		if (line["attach"] < Math.max(0, ...client.attaches)) return void place.write([{ type: "control", operation: "displaced" }]);
 		client.place?.write([{ type: "control", operation: "displaced" }]);
 		client.place?.end();
 		client.attaches.push(line["attach"]);
 		client.have = line["have"] ?? 0;
 		client.place = { ...place, attach: line["attach"] };
-		place.write([{ type: "control", operation: "attached", attach: line["attach"], have: client.have, window: this.window }]);
+		place.write([{ type: "control", operation: "attached", attach: line["attach"], have: client.have, window: this.window, ...this.attachedWith }]);
 		this.#write(client, client.have);
 	}
 
@@ -162,13 +167,20 @@ export class FakeServer {
 				this.clients.set(id, client);
 				replies.push({ type: "acknowledge", correlationId: line["messageId"], headers: { DSId: id, DSSecret: client.secret }, body: this.welcome });
 				if (place && line["attach"]) this.#attach(client, line, { ...place, write: (late) => (replies.push(...late), true) });
-				if (client.place) client.place = { ...(place as Place), attach: line["attach"] };
+				if (client.place && place) client.place = Object.assign(client.place, place);
 			} else if (line["operation"] === "attach" && place) {
 				client = this.clients.get(line["DSId"]);
-				if (!client || client.ended || client.secret !== line["secret"]) replies.push({ type: "control", operation: "gone", reason: "unknown", code: 4522, name: "unknown-client" });
+				if (client?.lastLine) replies.push({ ...client.lastLine, operation: "gone", reason: "expired" });
+				else if (!client || client.ended || client.secret !== line["secret"]) replies.push({ type: "control", operation: "gone", reason: "unknown", code: 4522, name: "unknown-client" });
 				else this.#attach(client, line, place);
 			} else if (line["operation"] === "client_ping") replies.push({ type: "acknowledge", correlationId: line["messageId"] });
-			else if (line["operation"] === "detach") client && this.#end(client, { type: "control", operation: "disconnect", code: 4012, name: "client-detached" });
+			else if (line["operation"] === "detach" && client) {
+				const last = { type: "control", operation: "disconnect", code: 4012, name: "client-detached" };
+				if (!this.welcome["reloadGraceMillis"]) this.#end(client, last);
+				client.place?.write([last]);
+				client.place?.end();
+				client.place = undefined;
+			}
 			else if (line["type"] !== "control" && client) replies.push(this.#request1(client, line));
 		}
 		return { replies, client };
@@ -229,7 +241,8 @@ export class FakeServer {
 		};
 		ws.on("close", () => {
 			this.sockets.delete(ws);
-			if (client) client.ended ??= "connection-lost";
+			if (client && !this.welcome["reconnectMillis"]) client.ended ??= "connection-lost";
+			if (client?.place?.write === write) client.place = undefined;
 		});
 		ws.on("message", (data) => {
 			if (this.webSocket === "swallow") return;
@@ -293,7 +306,7 @@ export class FakeServer {
 			rows.push({ type: "acknowledge", correlationId: line["messageId"], headers: { DSPollWait: pause } });
 			if (!response.writableEnded) response.writeHead(200, { "Content-Type": "application/x-ndjson" }).end(rows.map((row) => JSON.stringify(row) + "\n").join(""));
 		};
-		const timer = setTimeout(() => finish(0), this.pollWait);
+		const timer = setTimeout(() => finish(line["wait"] === 0 ? this.pollPause : 0), Math.min(this.pollWait, line["wait"] ?? Infinity));
 		let soon = false;
 		const write = (lines: Row[]): boolean => {
 			rows.push(...lines);

@@ -5,19 +5,23 @@ import { FlexClient } from "../src/FlexClient.js";
 import { Hunt } from "../src/Hunt.js";
 
 class FakeChannel implements Channel {
-	readonly outlives: boolean;
+	readonly duplex: boolean;
+	readonly held = true;
+	attached = 0;
 	link: Link | undefined;
 	ended: "closed" | "left" | undefined;
 	onopen = (): void => {};
-	onmessage = (): void => {};
+	onmessage: Channel["onmessage"] = () => {};
 	onclose = (_why: Disconnect): void => {};
 	constructor(readonly config: ChannelConfig) {
-		this.outlives = config.type !== "websocket";
+		this.duplex = config.type === "websocket";
 	}
 	open(link: Link): void {
 		this.link = link;
 	}
-	attach(): void {}
+	attach(): void {
+		this.attached++;
+	}
 	send(): void {}
 	leave(): Promise<void> {
 		this.ended = "left";
@@ -33,14 +37,16 @@ const configs = (["websocket", "streaming", "longpoll"] as ChannelType[]).map((t
 describe("Hunt", () => {
 	let made: FakeChannel[];
 	let events: string[];
+	let tried: string[];
 
-	const client = (): FlexClient => new FlexClient({ waiting: [], heartbeatIntervalMillis: 0, hello: () => [], broken: () => {} });
+	const client = (): FlexClient => new FlexClient({ waiting: [], tried: [], heartbeatIntervalMillis: 0, hello: () => [], broken: () => {} });
 	const hunt = (existing?: FlexClient): Hunt =>
 		new Hunt(
 			configs,
 			{
 				create: (config) => (made.push(new FakeChannel(config)), made.at(-1) as FakeChannel),
 				newClient: client,
+				note: ({ channelId, millis, code, detail }) => void tried.push(`${channelId} ${millis} ${code} ${detail}`),
 				won: (channel) => void events.push(`won ${channel.config.id}`),
 				failed: (config) => void events.push(`failed ${config.id}`),
 				over: (why) => void events.push(`over ${why.name}`),
@@ -54,6 +60,7 @@ describe("Hunt", () => {
 		vi.useFakeTimers();
 		made = [];
 		events = [];
+		tried = [];
 	});
 	afterEach(() => void vi.useRealTimers());
 
@@ -122,7 +129,7 @@ describe("Hunt", () => {
 		vi.advanceTimersByTime(1400);
 		expect(made.every((channel) => channel.link === existing)).toBe(true);
 		made[1]?.onclose({ ...lost(), gone: "expired" });
-		expect(events).toEqual(["failed streaming", "over connection-lost"]);
+		expect(events).toEqual(["over connection-lost"]);
 		expect(made.map((channel) => channel.ended)).toEqual(["closed", "closed", "closed"]);
 		expect(existing.ended).toBe(false);
 		vi.advanceTimersByTime(10_000);

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { ChannelSet, Consumer, Producer, type ChannelSetOptions, type WebSocketClass } from "../src/index.js";
 import { FakeServer } from "./FakeServer.js";
+import { hide, showAgain, stage, type Stage } from "./stage.js";
 
 const until = (check: () => unknown): Promise<void> => vi.waitFor(() => expect(check()).toBeTruthy(), { timeout: 5000, interval: 5 });
 
@@ -118,7 +119,7 @@ describe("what stands on the way", () => {
 		expect(ends).toEqual([]);
 		server.webSocket = "swallow";
 		await until(() => ends.length > 0);
-		expect(ends).toEqual([4008]);
+		expect(ends).toEqual([4027]);
 		server.webSocket = "ok";
 		await until(() => set.connected);
 	});
@@ -126,17 +127,11 @@ describe("what stands on the way", () => {
 
 describe("the page", () => {
 	let server: FakeServer;
-	let document: EventTarget & { visibilityState: string };
+	let document: Stage["document"];
 
 	beforeEach(async () => {
 		server = await new FakeServer().start();
-		document = Object.assign(new EventTarget(), { visibilityState: "visible" });
-		const events = new EventTarget();
-		vi.stubGlobal("document", document);
-		vi.stubGlobal("addEventListener", events.addEventListener.bind(events));
-		vi.stubGlobal("removeEventListener", events.removeEventListener.bind(events));
-		// globalThis is no EventTarget in Node.
-		vi.stubGlobal("dispatchEvent", events.dispatchEvent.bind(events));
+		({ document } = stage());
 	});
 	afterEach(async () => {
 		vi.unstubAllGlobals();
@@ -147,11 +142,11 @@ describe("the page", () => {
 		const set = new ChannelSet({ channels: server.channels(type), baseUrl: server.base, webSocket: WebSocket as unknown as WebSocketClass, random: () => 0 });
 		const consumer = new Consumer({ channelSet: set, destination: "chat" });
 		await consumer.subscribe();
-		dispatchEvent(new Event("pagehide"));
+		hide();
 		expect(set.connected).toBe(false);
 		await until(() => server.living().length === 0);
 		expect([...server.clients.values()][0]?.ended).toBe("client-detached");
-		dispatchEvent(Object.assign(new Event("pageshow"), { persisted: true }));
+		showAgain();
 		await until(() => consumer.subscribed);
 		await set.disconnectAll();
 	});

@@ -160,9 +160,29 @@ describe.each(["websocket", "streaming", "longpoll"] as ChannelType[])("over %s"
 		await until(() => server.living().length === 1 && server.living()[0]?.subscriptions.size === 1 && server.living()[0]?.place);
 		server.publish("chat", undefined, 3);
 		await until(() => got.includes(3));
-		// A WebSocket's client ends with its socket; over HTTP the outbox still has the message.
+		// Where the server keeps no client without a connection, one ends with its WebSocket; over HTTP the outbox still has the message.
 		expect(got).toEqual(type === "websocket" ? [1, 3] : [1, 2, 3]);
 		expect(consumer.subscribed).toBe(true);
+	});
+
+	it.each([1, 2, 3, 4, 5])("loses and doubles nothing, both ways, while connections are cut at random (%d)", async (seed) => {
+		server.welcome = { ...server.welcome, reconnectMillis: 15_000 };
+		let random = seed;
+		const chance = (): number => (random = (random * 48271) % 0x7fffffff) / 0x7fffffff;
+		const set = make();
+		const { consumer, got } = consume(set);
+		await consumer.subscribe();
+		const producer = new Producer({ channelSet: set, destination: "chat" });
+		const sent: Promise<unknown>[] = [];
+		for (let i = 0; i < 60; i++) {
+			sent.push(producer.send(i));
+			if (chance() < 0.15) server.cut();
+			await new Promise((resolve) => setTimeout(resolve, chance() * 8));
+		}
+		await Promise.all(sent);
+		await until(() => got.length >= 60);
+		expect(got).toEqual(Array.from({ length: 60 }, (_, i) => i));
+		expect(server.clients.size).toBe(1);
 	});
 
 	it("begins anew when the server's client is gone", async () => {

@@ -94,7 +94,7 @@ describe("Heartbeat", () => {
 	it("beats in silence only, and misses an answer after twice its interval", () => {
 		const beat = vi.fn(() => heartbeat.sent());
 		const lost = vi.fn();
-		const heartbeat = new Heartbeat(1000, beat, lost);
+		const heartbeat = new Heartbeat(1000, { beat, lost, hidden: () => false });
 		vi.advanceTimersByTime(900);
 		heartbeat.sent();
 		heartbeat.answered(false);
@@ -111,7 +111,7 @@ describe("Heartbeat", () => {
 
 	it("notices that a client which never falls silent gets no replies", () => {
 		const lost = vi.fn();
-		const heartbeat = new Heartbeat(1000, () => {}, lost);
+		const heartbeat = new Heartbeat(1000, { beat: () => {}, lost, hidden: () => false });
 		for (let i = 0; i < 5; i++) {
 			heartbeat.sent();
 			vi.advanceTimersByTime(400);
@@ -128,9 +128,9 @@ describe("Router", () => {
 	it("follows subscription-state and for lines", () => {
 		const router = new Router();
 		const got: string[] = [];
-		const subscriber = (name: string) => ({ deliver: (m: AsyncMessage) => void got.push(`${name}${m.messageId}`), invalidated: () => void got.push(`${name}!`) });
-		router.asked("a", subscriber("A"));
-		router.asked("b", subscriber("B"));
+		const subscriber = (name: string) => ({ key: name, settle: () => {}, deliver: (m: AsyncMessage) => void got.push(`${name}${m.messageId}`), invalidated: () => void got.push(`${name}!`) });
+		router.asked("a", "chat", subscriber("A"));
+		router.asked("b", "chat", subscriber("B"));
 		router.route(message("0")); // before the subscription: for nobody
 		router.route(state("subscribe", "1", "a"));
 		router.route(message("1"));
@@ -179,7 +179,7 @@ describe("disconnects", () => {
 		expect(disconnectOf(4007)).toMatchObject({ name: "server-shutdown", reconnect: "after", retryAfterMillis: 1000 });
 		expect(lastWord({ type: "control", operation: "disconnect", code: 4003, message: "Bye.", incident: "i7" })).toMatchObject({ name: "administrator", message: "Bye.", reconnect: "no", incident: "i7", told: true });
 		expect(lastWord({ type: "control", operation: "gone", reason: "ahead" })).toMatchObject({ gone: "ahead", reconnect: "yes" });
-		expect(lastWord({ type: "control", operation: "displaced" })).toMatchObject({ code: 4004, reconnect: "no" });
+		expect(lastWord({ type: "control", operation: "displaced" })).toMatchObject({ code: 4004, reconnect: "yes", gone: "displaced" });
 		expect(lastWord({ type: "control", operation: "attached" })).toBeUndefined();
 	});
 });

@@ -1,0 +1,280 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { ChannelSet, Consumer, type ChannelConnect, type ChannelDisconnect, type ChannelFault } from "../src/index.js";
+import { Script, type ScriptedChannel } from "./ScriptedChannel.js";
+import { stage, type Stage } from "./stage.js";
+
+// Time is faked, and so is the server; see ScriptedChannel.
+
+let script: Script;
+let set: ChannelSet;
+let consumer: Consumer;
+let connects: ChannelConnect[];
+let ends: ChannelDisconnect[];
+let faults: ChannelFault[];
+let document: Stage["document"];
+let navigator: { onLine: boolean };
+
+const channel = (): ScriptedChannel => script.channels.at(-1) as ScriptedChannel;
+const pings = (): number[] => script.received("client_ping").map((line) => line["heartbeat"] as number);
+const pass = (millis: number): Promise<unknown> => vi.advanceTimersByTimeAsync(millis);
+/** The machine sleeps: the clock goes on, timers do not, and fire late. */
+const sleep = (millis: number): void => void vi.setSystemTime(Date.now() + millis);
+const see = (state: "hidden" | "visible"): void => {
+	document.visibilityState = state;
+	document.dispatchEvent(new Event("visibilitychange"));
+};
+const network = (state: "online" | "offline"): void => {
+	navigator.onLine = state === "online";
+	dispatchEvent(new Event(state));
+};
+
+beforeEach(async () => {
+	vi.useFakeTimers();
+	navigator = { onLine: true };
+	({ document } = stage(navigator));
+	vi.stubGlobal("fetch", () => Promise.reject(new Error("no network")));
+	script = new Script();
+	connects = [];
+	ends = [];
+	faults = [];
+	set = new ChannelSet({ channels: [{ id: "ws", type: "websocket", url: "ws://server/" }], random: () => 0.5, createChannel: script.create });
+	set.on("channelConnect", (event) => connects.push(event));
+	set.on("channelDisconnect", (event) => ends.push(event));
+	set.on("channelFault", (event) => faults.push(event));
+	consumer = new Consumer({ channelSet: set, destination: "chat" });
+	void consumer.subscribe();
+	await pass(0);
+	expect(set.connected).toBe(true);
+	script.lines.length = 0;
+});
+afterEach(async () => {
+	script.alive = true;
+	await set.disconnectAll();
+	vi.useRealTimers();
+	vi.unstubAllGlobals();
+});
+
+describe("heartbeats", () => {
+	it("promise the next one, and find a server that vanished", async () => {
+		await pass(30_000);
+		expect(pings()).toEqual([10_000, 10_000, 10_000]);
+		script.alive = false;
+		await pass(29_999);
+		expect(ends).toEqual([]);
+		await pass(1);
+		expect(ends).toMatchObject([{ code: 4027, name: "server-vanished", kind: "vanished", willReconnect: true, rejected: false }]);
+		script.alive = true;
+		await pass(3000);
+		expect(connects).toMatchObject([{ resumed: false }, { resumed: true, reconnecting: true }]);
+		expect(script.received("attach")).toMatchObject([{ DSId: "client1", secret: "s", attach: 2, have: 1, heartbeat: 10_000 }]);
+	});
+
+	it("wait as long as something arrives", async () => {
+		await pass(10_000);
+		script.alive = false;
+		await pass(15_000);
+		channel().bring({ type: "async", messageId: "m", destination: "chat" });
+		await pass(19_000);
+		expect(ends).toEqual([]);
+		await pass(1000);
+		expect(ends).toMatchObject([{ code: 4027 }]);
+	});
+
+	it("are not misled by a timer that runs late", async () => {
+		await pass(10_000);
+		script.alive = false; // the answer to this one takes its time
+		await pass(10_000);
+		sleep(20_000); // the page is held up, but not so long that it has slept
+		await pass(0);
+		expect(ends).toEqual([]);
+		channel().bring({ type: "acknowledge", correlationId: script.received("client_ping").at(-1)?.["messageId"] });
+		script.alive = true;
+		await pass(60_000);
+		expect(ends).toEqual([]);
+	});
+});
+
+describe("a page that nobody sees", () => {
+	it("promises less, as its timers come once a minute", async () => {
+		await pass(5000);
+		see("hidden");
+		expect(pings()).toEqual([70_000]);
+		for (let minute = 0; minute < 30; minute++) {
+			sleep(55_000); // the timer was due long ago
+			await pass(10_000);
+		}
+		expect(new Set(pings())).toEqual(new Set([70_000]));
+		expect(pings().length).toBeGreaterThan(25);
+		see("visible");
+		expect(pings().at(-1)).toBe(10_000);
+		await pass(60_000);
+		expect(ends).toEqual([]);
+	});
+
+	it("goes on while the server keeps its client, and begins no new one before it is seen", async () => {
+		see("hidden");
+		channel().fail();
+		await pass(1000);
+		expect(connects).toMatchObject([{}, { resumed: true }]);
+		script.alive = false;
+		channel().fail();
+		await pass(120_000);
+		const attempts = script.channels.length;
+		expect(attempts).toBeGreaterThan(4);
+		script.alive = true;
+		await pass(600_000);
+		expect(script.channels.length).toBe(attempts);
+		see("visible");
+		await pass(0);
+		expect(set.connected).toBe(true);
+	});
+});
+
+describe("after a sleep", () => {
+	const minutes = 42 * 60_000;
+
+	it("a connection that proves itself is kept, and nothing is told", async () => {
+		sleep(minutes);
+		await pass(10_000);
+		await pass(60_000);
+		expect(connects.length + ends.length + faults.length).toBe(1);
+	});
+
+	it.each([
+		["answers nothing", () => void (script.alive = false)],
+		["closes a moment later", () => ((script.alive = false), void setTimeout(() => channel().fail(), 8000))],
+		["has closed at once", () => channel().fail()],
+	])("one that %s is made anew, once, and says how long", async (_, happens) => {
+		await pass(3000);
+		script.gone = { reason: "expired", code: 4019, name: "client-vanished", reconnect: "yes" };
+		sleep(minutes);
+		happens();
+		await pass(12_000);
+		expect(ends[0]).toMatchObject({ code: 4028, name: "client-asleep", kind: "away", message: "You were away 42 min.", willReconnect: true });
+		expect(ends[0]?.awayMillis).toBeGreaterThanOrEqual(minutes);
+		script.alive = true;
+		await pass(10_000);
+		expect(connects).toMatchObject([{ resumed: false }, { resumed: false, reconnecting: true }]);
+		expect(ends.slice(1)).toMatchObject([{ code: 4019, kind: "timeout", gone: "expired" }]);
+		expect(consumer.subscribed).toBe(true);
+		expect(script.clients).toBe(2);
+	});
+
+	it("tells it also with a reason that the server gives", async () => {
+		sleep(minutes);
+		channel().bring({ type: "control", operation: "disconnect", code: 4022, incident: "i1" });
+		expect(ends).toMatchObject([{ code: 4022, name: "missed-heartbeats", kind: "timeout", incident: "i1" }]);
+		expect(ends[0]?.awayMillis).toBeGreaterThanOrEqual(minutes);
+	});
+
+	it("is noticed too where there are no heartbeats, and where the application is quicker than a timer", async () => {
+		await set.disconnectAll();
+		script.terms = { heartbeatIntervalMillis: 0, reconnectMillis: 15_000 };
+		ends = [];
+		void consumer.subscribe();
+		await pass(0);
+		script.lines.length = 0;
+		await pass(600_000);
+		expect(pings()).toEqual([]);
+		sleep(3 * 3_600_000);
+		script.alive = false;
+		void consumer.unsubscribe();
+		await pass(5000);
+		expect(ends).toMatchObject([{ code: 4028, message: "You were away 3 h." }]);
+	});
+});
+
+describe("a network that goes", () => {
+	it("is waited for, and the client comes back soon after it does, with jitter", async () => {
+		script.alive = false;
+		network("offline");
+		await pass(4999);
+		expect(ends).toEqual([]);
+		await pass(1);
+		expect(ends).toMatchObject([{ code: 4029, name: "offline", kind: "away", willReconnect: true }]);
+		await pass(20_000);
+		expect(script.channels.length).toBe(1); // nothing is tried
+		script.alive = true;
+		network("online");
+		await pass(0);
+		expect(set.connected).toBe(false);
+		await pass(1000);
+		expect(connects).toMatchObject([{}, { resumed: true }]);
+	});
+
+	it("is not believed to be gone while the server answers", async () => {
+		network("offline");
+		await pass(3_600_000);
+		expect(ends).toEqual([]);
+	});
+
+	it("is tried in the end though it is said to be gone", async () => {
+		network("offline");
+		channel().fail();
+		expect(ends).toMatchObject([{ code: 4029 }]);
+		await pass(29_000);
+		expect(set.connected).toBe(false);
+		await pass(2000);
+		expect(set.connected).toBe(true);
+	});
+
+	it("is another when it comes back: the connection is looked at", async () => {
+		script.alive = false;
+		network("online");
+		await pass(5000);
+		expect(ends).toMatchObject([{ code: 4027 }]);
+	});
+});
+
+describe("coming back", () => {
+	it("tries several times within the time the server keeps the client", async () => {
+		script.alive = false;
+		channel().fail();
+		await pass(15_000);
+		expect(script.channels.length).toBeGreaterThanOrEqual(5);
+		script.alive = true;
+		await pass(3000);
+		expect(connects).toMatchObject([{}, { resumed: true }]);
+	});
+
+	it("reports what was tried before, how long and how it failed", async () => {
+		script.alive = false;
+		channel().fail();
+		await pass(5000);
+		script.alive = true;
+		await pass(3000);
+		const body = script.received("client_ping").map((line) => line["body"] as object | undefined).find(Boolean);
+		expect(body).toMatchObject({ tried: [{ channelId: "ws", millis: 2000, code: 4008, detail: "No message of the server arrived within 2000 ms." }, {}, {}] });
+		expect(script.received("client_ping").filter((line) => line["body"]).length).toBe(1);
+	});
+
+	it.each([
+		[{ code: 4007, retryAfterMillis: 8000 }, "shutdown", 8000],
+		[{ code: 4001 }, "timeout", 0],
+		[{ code: 4005 }, "refused", 0],
+	])("waits as long as the server says: %o", async (line, kind, wait) => {
+		script.gone = { reason: "expired", ...line };
+		channel().bring({ type: "control", operation: "disconnect", ...line });
+		expect(ends).toMatchObject([{ kind, willReconnect: true }]);
+		await pass(wait);
+		expect(script.channels.length).toBe(1);
+		await pass(1000);
+		expect(connects.at(-1)).toMatchObject({ reconnecting: true, resumed: false });
+	});
+
+	it("does not fight for a client that another page has", async () => {
+		channel().bring({ type: "control", operation: "displaced", attach: 7 });
+		expect(ends).toMatchObject([{ code: 4004, kind: "removed", willReconnect: true, rejected: false }]);
+		await pass(1000);
+		expect(script.received("attach")).toEqual([]);
+		expect(connects).toMatchObject([{}, { resumed: false }]);
+		expect(consumer.subscribed).toBe(true);
+	});
+
+	it("stays away where that is said", async () => {
+		channel().bring({ type: "control", operation: "disconnect", code: 4002, incident: "i2" });
+		expect(ends).toMatchObject([{ code: 4002, name: "session-invalidated", kind: "removed", incident: "i2", willReconnect: false, rejected: true }]);
+		await pass(600_000);
+		expect(script.channels.length).toBe(1);
+	});
+});
