@@ -34,6 +34,7 @@ type FlexClient struct {
 	unreliable bool
 	created    time.Time
 	registry   *Registry
+	life       lifetime
 
 	Attributes // in memory
 

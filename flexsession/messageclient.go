@@ -16,6 +16,7 @@ type MessageClient struct {
 	dest   *interest
 	idle   *heartbeat.Idle // over subscription-timeout-minutes; nil: it has none
 	closed bool            // guarded by client.mu
+	life   lifetime
 }
 
 // ID is the clientId by which requests and deliveries name the subscription.

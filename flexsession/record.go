@@ -168,7 +168,7 @@ func (r *Record) Session(def *channel.ChannelDefinition, peer Peer, limit int) S
 	r.sessions[def.ID] = s
 	r.registry.sessionEntered(s) // under r.mu: the record's end finds it there
 	r.mu.Unlock()
-	r.registry.sessionCreated(s)
+	r.registry.sessionCreated(s, &h.life)
 	return s
 }
 

@@ -120,11 +120,7 @@ func (g *Registry) NewClient(def *channel.ChannelDefinition, peer Peer, r *Recor
 	c.watchLogin()
 	c.watch() // over HTTP it is not held by any connection yet
 	c.mu.Unlock()
-	g.each(func(l Listener) {
-		if l.ClientCreated != nil {
-			l.ClientCreated(c)
-		}
-	})
+	g.clientCreated(c)
 	if r != nil { // from here on the record may end it, and what hears of ends has heard of it
 		if err := r.start(c, g.options().MaxClientsPerSession); err != nil {
 			c.End(Because(err.Code))
@@ -273,7 +269,7 @@ func (g *Registry) NewWebSocketSession(def *channel.ChannelDefinition, peer Peer
 	s := &WebSocketSession{base: base{id: randomText(12), def: def, peer: peer, created: time.Now(), registry: g}, socket: socket, record: r}
 	s.owner = g
 	g.sessionEntered(s)
-	g.sessionCreated(s)
+	g.sessionCreated(s, &s.life)
 	return s
 }
 
@@ -326,11 +322,7 @@ func (g *Registry) clientEnded(c *FlexClient, principal *channel.Principal, caus
 	g.ends[c.id] = end{c.secret, cause, facts, time.Now()}
 	g.order.push(c.id)
 	g.mu.Unlock()
-	g.each(func(l Listener) {
-		if l.ClientDestroyed != nil {
-			l.ClientDestroyed(c, cause)
-		}
-	})
+	g.clientDestroyed(c, cause)
 }
 
 // userChanged keeps the table of users. The caller holds the client's lock, so that its end comes before or after; the registry's own is taken behind it, never before it.

@@ -47,6 +47,7 @@ type base struct {
 	peer     Peer
 	created  time.Time
 	registry *Registry
+	life     lifetime
 
 	mu      sync.Mutex    // guards the following
 	clients []*FlexClient // one, or those of a browser's tabs
@@ -117,7 +118,7 @@ func (s *base) finish(self Session, cause Cause) bool {
 	for _, c := range clients {
 		c.leave(self)
 	}
-	s.registry.sessionEnded(self, cause)
+	s.registry.sessionEnded(self, &s.life, cause)
 	return true
 }
 
