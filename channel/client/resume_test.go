@@ -221,7 +221,7 @@ func TestResumeOverAllPairs(t *testing.T) {
 								r.hit(fault)
 							}
 						})
-						r.wentOn(t, before, 3, sender, receiver)
+						r.wentOn(t, before, 2, sender, receiver)
 					})
 				})
 			}
@@ -255,7 +255,7 @@ func TestResumeAtRandom(t *testing.T) {
 					}
 					r.open(kinds...)
 				})
-				r.wentOn(t, before, 3, sender, receiver)
+				r.wentOn(t, before, 2, sender, receiver)
 			})
 		})
 	}
