@@ -73,7 +73,7 @@ func (c *FlexClient) absence() time.Duration {
 	if d > 0 {
 		d += p.pause
 	}
-	if len(c.sessions) == 0 && c.record == nil {
+	if len(c.sessions) == 0 && (c.record == nil || p.def.Kind == channel.WebSocket) { // the record that a socket's cookie named is no session
 		d = max(d, c.registry.options().ClientTimeout)
 	}
 	return d

@@ -34,6 +34,7 @@ type Client struct {
 	Kind       channel.Kind
 	ID, Secret string
 	Cookie     string // what connect set, "name=value"
+	StreamID   string // of the stream that was opened last
 
 	t    testing.TB
 	rig  *Rig
@@ -211,6 +212,8 @@ func (c *Client) OpenStream() {
 			return
 		} else if line.Text("operation") != "open" {
 			c.t.Fatalf("open: %v", line)
+		} else {
+			c.StreamID = line.Text("streamId")
 		}
 	}
 }

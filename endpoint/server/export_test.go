@@ -11,3 +11,6 @@ func (s *Server) Routes(id string) chi.Routes {
 	}
 	return nil
 }
+
+// Timers is how many timers are armed.
+func (s *Server) Timers() int { return s.wheel.Len() }
