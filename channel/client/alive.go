@@ -118,7 +118,9 @@ func (cs *ChannelSet) slept(began time.Time, wait time.Duration) error {
 	lasts := max(2*cs.everyLocked(), cs.patienceLocked())
 	cs.mu.Unlock()
 	if away := cs.wall().Sub(began) - wait; away > lasts {
-		return concluded(message.CodeClientAsleep, fmt.Sprintf("away for %v", away.Round(time.Second)))
+		e := concluded(message.CodeClientAsleep, fmt.Sprintf("away for %v", away.Round(time.Second)))
+		e.Away = away
+		return e
 	}
 	return nil
 }

@@ -164,6 +164,9 @@ func TestSleep(t *testing.T) {
 		wantLater(t, c, `"meanwhile"`)
 		time.Sleep(time.Minute)
 		wantOneReturn(t, &seen, "client-asleep", "away for 42m0s", began, 0, lookEvery)
+		if away := seen.all(Disconnected)[0].Cause.Away; away < 41*time.Minute || away > 42*time.Minute {
+			t.Errorf("away for %v", away)
+		}
 		if took := seen.at(2).Sub(began); took > lookEvery+time.Second {
 			t.Errorf("back after %v", took)
 		}

@@ -17,8 +17,10 @@ const (
 	EndTimeout EndKind = "timeout"
 	// EndShutdown: the server said that it goes down, and when to come back.
 	EndShutdown EndKind = "shutdown"
-	// EndVanished: the connection went, or fell silent, without a goodbye: of the server, or of the network before it.
+	// EndVanished: the connection went, or fell silent, without a goodbye of the server; or the server is another and does not know the client.
 	EndVanished EndKind = "vanished"
+	// EndAway: this machine was asleep ([Error.Away]).
+	EndAway EndKind = "away"
 	// EndRemoved: somebody else ended it: an administrator, another client of the session, a newer connection.
 	EndRemoved EndKind = "removed"
 	// EndRefused: the server would not serve this: a limit, a right, a mistake, a failure of its own.
@@ -32,13 +34,14 @@ func kindOf(code message.Code) EndKind {
 		return EndLeft
 	case message.CodeSessionTimeout, message.CodeWriteTimeout, message.CodeHandshakeTimeout, message.CodeLastSessionEnded,
 		message.CodeClientVanished, message.CodeIdleTimeout, message.CodeMissedPong, message.CodeMissedHeartbeats,
-		message.CodeUnacknowledgedBytes, message.CodeTokenExpired, message.CodeSubscriptionTimeout, message.CodeClientTimeout,
-		message.CodeClientAsleep:
+		message.CodeUnacknowledgedBytes, message.CodeTokenExpired, message.CodeSubscriptionTimeout, message.CodeClientTimeout:
 		return EndTimeout
 	case message.CodeServerShutdown:
 		return EndShutdown
-	case message.CodeConnectionLost, message.CodeHeartbeatFailed, message.CodeServerVanished, message.CodeOffline:
+	case message.CodeConnectionLost, message.CodeHeartbeatFailed, message.CodeServerVanished, message.CodeUnknownClient:
 		return EndVanished
+	case message.CodeClientAsleep, message.CodeOffline:
+		return EndAway
 	case message.CodeSessionInvalidated, message.CodeAdministrator, message.CodeDisplaced:
 		return EndRemoved
 	}

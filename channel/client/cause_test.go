@@ -16,9 +16,9 @@ func TestKinds(t *testing.T) {
 	for code, want := range map[message.Code]EndKind{
 		message.CodeClientDisconnect: EndLeft, message.CodeLogout: EndLeft,
 		message.CodeSessionTimeout: EndTimeout, message.CodeIdleTimeout: EndTimeout, message.CodeClientVanished: EndTimeout,
-		message.CodeMissedHeartbeats: EndTimeout, message.CodeClientAsleep: EndTimeout, message.CodeSubscriptionTimeout: EndTimeout,
+		message.CodeMissedHeartbeats: EndTimeout, message.CodeSubscriptionTimeout: EndTimeout, message.CodeClientAsleep: EndAway,
 		message.CodeServerShutdown: EndShutdown,
-		message.CodeServerVanished: EndVanished, message.CodeConnectionLost: EndVanished,
+		message.CodeServerVanished: EndVanished, message.CodeConnectionLost: EndVanished, message.CodeUnknownClient: EndVanished,
 		message.CodeAdministrator: EndRemoved, message.CodeSessionInvalidated: EndRemoved,
 		message.CodeSlowConsumer: EndRefused, message.CodeProtocolError: EndRefused, message.CodeLimitClients: EndRefused,
 	} {

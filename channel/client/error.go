@@ -35,6 +35,7 @@ type Error struct {
 	Incident   string          // also in the server's log
 	Reconnect  string          // "yes", "no" or "after"
 	RetryAfter time.Duration   // how long to wait first, where the server asks for it
+	Away       time.Duration   // of client-asleep: for how long
 
 	concluded bool // on this side
 }
