@@ -37,15 +37,15 @@ func (x *Exchange) tried(req *message.Request) {
 		return
 	}
 	f := flexsession.Failover{At: time.Now(), Endpoint: x.Def.ID, Tried: tried}
-	if len(tried) > 0 && x.Client.ReportFailover(f, wanted) && wanted {
+	if len(tried) > 0 && x.Client.ReportFailover(f, !wanted) && wanted {
 		x.Core.Stats.failedOver(x.Client, x.Peer, f)
 	}
 }
 
-// identified looks again at a report that waits for the login of somebody whose reports are wanted.
+// identified looks again at reports that wait for the login of somebody whose reports are wanted.
 func (x *Exchange) identified() {
 	wanted := x.Core.Diagnose.Wants(x.user(), x.Peer.RemoteAddr)
-	if f, waited := x.Client.ShowFailover(wanted); waited && wanted {
+	for _, f := range x.Client.ShowFailovers(wanted) {
 		x.Core.Stats.failedOver(x.Client, x.Peer, f)
 	}
 }

@@ -22,7 +22,7 @@ type Facts struct {
 	Confirmed     uint64 // lines; of a simple client those that were sent
 	Requests      uint64 // the highest seq that was worked on
 	Unreliable    bool
-	Failover      *Failover // its newest report; nil: there is none to be shown
+	Failovers     []Failover // its newest reports, oldest first
 }
 
 // Facts describes the client as it is now; one that has ended as it was then.
@@ -38,7 +38,7 @@ func (c *FlexClient) Facts() Facts {
 // facts is Facts of a client that lives, for those who hold c.mu.
 func (c *FlexClient) facts() Facts {
 	f := Facts{ID: c.id, Address: c.peer.RemoteAddr, Created: c.created, Channel: c.presence.def.ID, Subscriptions: len(c.subs),
-		Waiting: c.out.waiting(), Unconfirmed: c.out.numbered, Confirmed: c.out.confirmed, Requests: c.up.last, Unreliable: c.unreliable}
+		Waiting: c.out.waiting(), Unconfirmed: c.out.numbered, Confirmed: c.out.confirmed, Requests: c.up.last, Unreliable: c.unreliable, Failovers: c.failovers.shown()}
 	if c.principal != nil {
 		f.User = c.principal.Name
 	}
@@ -47,9 +47,6 @@ func (c *FlexClient) facts() Facts {
 	}
 	for _, s := range c.sessions {
 		f.Sessions = append(f.Sessions, s.ID())
-	}
-	if report, ok := c.shownFailover(); ok {
-		f.Failover = &report
 	}
 	return f
 }

@@ -1,6 +1,7 @@
 package flexsession
 
 import (
+	"slices"
 	"time"
 
 	"sluice/channel/message"
@@ -21,50 +22,84 @@ type Try struct {
 	Detail  string        // for people; "": not said
 }
 
-// failover is the newest report of a client.
-type failover struct {
-	Failover
-	epoch uint64 // the client's when it came
-	shown bool   // it was wanted; otherwise it waits for a login, unseen
+// How many tries are kept for a client, in all its reports, and how many reports it may give between two attaches: one when it connects, and one each time that the channel it found does not bring
+// what it promised.
+const (
+	maxTries   = 16
+	maxReports = 4
+)
+
+// failovers are the newest reports of a client.
+type failovers struct {
+	reports []failover // oldest first
+	epoch   uint64     // of the client when the last one came
+	since   int        // how many have come since that began
 }
 
-// ReportFailover keeps a report in place of the one before. A client may give one when it connects and one after each attach: those beyond that have no effect, and ReportFailover reports false. One that is
-// not to be shown yet waits for [FlexClient.ShowFailover].
-func (c *FlexClient) ReportFailover(f Failover, show bool) bool {
+type failover struct {
+	Failover
+	waits bool // for a login of somebody whose reports are wanted; it is not shown
+}
+
+// ReportFailover keeps a report, for which older ones may have to go. With waits it is not shown until [FlexClient.ShowFailovers] says so. It reports false where the report has no effect, because the client has
+// ended or has given too many since its last attach.
+func (c *FlexClient) ReportFailover(f Failover, waits bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended != nil || c.failover != nil && c.failover.epoch == c.epoch {
+	if c.failovers == nil {
+		c.failovers = &failovers{epoch: c.epoch}
+	}
+	all := c.failovers
+	if all.epoch != c.epoch {
+		all.epoch, all.since = c.epoch, 0
+	}
+	if all.since++; c.ended != nil || all.since > maxReports {
 		return false
 	}
-	c.failover = &failover{f, c.epoch, show}
+	all.reports = append(all.reports, failover{f, waits})
+	tries := 0
+	for i := len(all.reports) - 1; i >= 0; i-- {
+		if tries += len(all.reports[i].Tried); tries > maxTries && i < len(all.reports)-1 {
+			all.reports = slices.Delete(all.reports, 0, i+1)
+			break
+		}
+	}
 	return true
 }
 
-// Failover is the client's newest report; ok is false where there is none to be shown.
-func (c *FlexClient) Failover() (f Failover, ok bool) {
+// ShowFailovers ends the waiting of reports: they are shown from now on, and returned, or else forgotten.
+func (c *FlexClient) ShowFailovers(show bool) (shown []Failover) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.shownFailover()
-}
-
-// shownFailover is Failover for those who hold c.mu.
-func (c *FlexClient) shownFailover() (f Failover, ok bool) {
-	if c.failover == nil || !c.failover.shown {
-		return Failover{}, false
+	if c.failovers == nil {
+		return nil
 	}
-	return c.failover.Failover, true
+	all := &c.failovers.reports
+	*all = slices.DeleteFunc(*all, func(f failover) bool { return f.waits && !show })
+	for i := range *all {
+		if f := &(*all)[i]; f.waits {
+			f.waits = false
+			shown = append(shown, f.Failover)
+		}
+	}
+	return shown
 }
 
-// ShowFailover ends the waiting of a report: it is shown from now on, or else forgotten. ok is false where none was waiting.
-func (c *FlexClient) ShowFailover(show bool) (f Failover, ok bool) {
+// Failovers are the newest reports of the client, oldest first, but for those that wait.
+func (c *FlexClient) Failovers() []Failover {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.failover == nil || c.failover.shown {
-		return Failover{}, false
+	return c.failovers.shown()
+}
+
+func (all *failovers) shown() (shown []Failover) {
+	if all == nil {
+		return nil
 	}
-	f = c.failover.Failover
-	if c.failover.shown = show; !show {
-		c.failover.Tried = nil // its epoch stays: there is no second report
+	for _, f := range all.reports {
+		if !f.waits {
+			shown = append(shown, f.Failover)
+		}
 	}
-	return f, true
+	return shown
 }

@@ -58,7 +58,7 @@ type FlexClient struct {
 	subs       map[string]*MessageClient
 	topics     int         // of all subscriptions
 	dests      []*interest // few: one for each destination it has subscriptions on
-	failover   *failover   // its newest report; nil: it gave none
+	failovers  *failovers  // its newest reports; nil: it gave none
 	peer       Peer        // where it connected, or its last WebSocket did
 	last       *Facts      // at its end
 	ended      *Cause

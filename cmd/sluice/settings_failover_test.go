@@ -17,7 +17,7 @@ func failoverProbes() []probe {
 // failedOver connects as a client whose WebSocket did not work, and says what the API and the log have of that.
 func failedOver(w *world) string {
 	_, lines, _ := w.Post("/longpoll", `{"type":"command","operation":"client_ping","messageId":"c","headers":{"DSId":"nil"},"body":{"tried":[{"channelId":"websocket","millis":2003,"code":4008}]}}`)
-	report := w.api("GET", "/clients/"+lines[0]["headers"].(map[string]any)["DSId"].(string), "")["failover"]
+	report := w.api("GET", "/clients/"+lines[0]["headers"].(map[string]any)["DSId"].(string), "")["failovers"]
 	if strings.Contains(fmt.Sprint(report), "channelId:websocket code:4008 millis:2003") {
 		report = "a report"
 	}

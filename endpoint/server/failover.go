@@ -44,8 +44,8 @@ const other = "other"
 
 // known is the id of a channel as a label.
 func (s *Server) known(id string) string {
-	for i := range s.opts.Channels {
-		if s.opts.Channels[i].ID == id {
+	for _, def := range s.now.Load().channels {
+		if def.ID == id {
 			return id
 		}
 	}
@@ -83,19 +83,20 @@ type (
 	}
 )
 
-func viewFailover(f *flexsession.Failover) *failoverView {
-	if f == nil {
-		return nil
-	}
-	v := &failoverView{At: f.At, Endpoint: f.Endpoint}
-	for _, t := range f.Tried {
-		try := tryView{ChannelID: t.Channel, Millis: t.Took.Milliseconds(), Code: t.Code, Detail: t.Detail}
-		if knownCode(t.Code) != other && t.Code != 0 {
-			try.Name = t.Code.Info().Name
+// viewFailovers shows the reports of a client; "" where it is plain whose they are.
+func viewFailovers(client string, reports []flexsession.Failover) (all []failoverView) {
+	for _, f := range reports {
+		v := failoverView{Client: client, At: f.At, Endpoint: f.Endpoint}
+		for _, t := range f.Tried {
+			try := tryView{ChannelID: t.Channel, Millis: t.Took.Milliseconds(), Code: t.Code, Detail: t.Detail}
+			if knownCode(t.Code) != other && t.Code != 0 {
+				try.Name = t.Code.Info().Name
+			}
+			v.Tried = append(v.Tried, try)
 		}
-		v.Tried = append(v.Tried, try)
+		all = append(all, v)
 	}
-	return v
+	return all
 }
 
 // diagnostics shows whose reports of failover are kept.

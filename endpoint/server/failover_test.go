@@ -78,13 +78,13 @@ func TestFailoverIsReported(t *testing.T) {
 			runInternal(t, log.keep, func(t *testing.T, r *endpointtest.Rig, internal *endpointtest.Listener) {
 				c := connectWith(t, r, kind, report, "")
 				plain := r.Connect(kind)
-				got := want(t, r, "GET", "/clients/"+c.ID, "")["failover"].(object)
+				got := want(t, r, "GET", "/clients/"+c.ID, "")["failovers"].([]any)[0].(object)
 				tried := `[{"channelId":"websocket","code":4008,"detail":"closed before the handshake","millis":2003,"name":"connection-lost"},` +
 					`{"channelId":"mine","code":4999,"millis":1500},{"channelId":"streaming","millis":7}]`
 				if text, _ := json.Marshal(got["tried"]); string(text) != tried || got["endpoint"] != string(kind) || got["at"] != "2000-01-01T00:00:00Z" {
 					t.Errorf("%v %s", got, text)
 				}
-				if other := want(t, r, "GET", "/clients/"+plain.ID, "")["failover"]; other != nil {
+				if other := want(t, r, "GET", "/clients/"+plain.ID, "")["failovers"]; other != nil {
 					t.Errorf("of a client that reported nothing: %v", other)
 				}
 				said := log.lines(t, "failed over", "client", c.ID)
@@ -104,7 +104,7 @@ func TestFailoverIsReported(t *testing.T) {
 				// It stays when the client has ended.
 				c.Do("command", `"operation":"disconnect"`)
 				c.WantEnd(message.CodeClientDisconnect)
-				if ended := want(t, r, "GET", "/clients/"+c.ID, ""); ended["failover"] == nil || ended["ended"] == nil {
+				if ended := want(t, r, "GET", "/clients/"+c.ID, ""); ended["failovers"] == nil || ended["ended"] == nil {
 					t.Errorf("after its end: %v", ended)
 				}
 			})
@@ -130,7 +130,7 @@ func TestABadReportOfFailover(t *testing.T) {
 		for _, kind := range endpointtest.Kinds {
 			c := connectWith(t, r, kind, `{"tried":[{"channelId":7}]}`, "")
 			c.Subscribe("chat", "")
-			if got := want(t, r, "GET", "/clients/"+c.ID, "")["failover"]; got != nil {
+			if got := want(t, r, "GET", "/clients/"+c.ID, "")["failovers"]; got != nil {
 				t.Errorf("%v", got)
 			}
 		}
@@ -140,27 +140,30 @@ func TestABadReportOfFailover(t *testing.T) {
 	})
 }
 
-// A client reports once when it connects, and once after each attach; the newest report counts.
-func TestFailoverIsReportedOnceForEachAttach(t *testing.T) {
+// A client reports when it connects and after each attach. What it says more than that does not fill the log.
+func TestReportsOfFailoverAreCountedByAttach(t *testing.T) {
 	log := new(logBook)
 	endpointtest.Run(t, func(o *server.Options) { withAPI(o); log.keep(o) }, func(t *testing.T, r *endpointtest.Rig) {
 		c := connectWith(t, r, channel.Streaming, report, "")
-		later := func(detail string) {
-			c.Ask(fmt.Sprintf(`{"type":"command","operation":"client_ping","messageId":"h","body":{"tried":[{"channelId":"websocket","millis":1,"detail":%q}]}}`, detail), "h")
+		later := func(details ...string) {
+			for _, detail := range details {
+				c.Ask(fmt.Sprintf(`{"type":"command","operation":"client_ping","messageId":"h","body":{"tried":[{"channelId":"websocket","millis":1,"detail":%q}]}}`, detail), "h")
+			}
 		}
-		later("second")
-		later("third")
+		later("a", "b", "c", "d", "no more")
 		c.DropStream()
 		c.Next() // it has ended
 		c.OpenStream()
-		later("fourth")
-		later("fifth")
-		got := want(t, r, "GET", "/clients/"+c.ID, "")["failover"].(object)["tried"].([]any)
-		if len(got) != 1 || got[0].(object)["detail"] != "fourth" {
-			t.Errorf("the newest report is %v", got)
+		later("e")
+		details := ""
+		for _, f := range want(t, r, "GET", "/clients/"+c.ID, "")["failovers"].([]any) {
+			details += fmt.Sprint(f.(object)["tried"].([]any)[0].(object)["detail"], " ")
 		}
-		if said := log.lines(t, "failed over", "client", c.ID); len(said) != 3 {
-			t.Errorf("%d reports are logged, want the first, the second and the fourth: %v", len(said), said)
+		if details != "closed before the handshake a b c d e " {
+			t.Errorf("kept: %s", details)
+		}
+		if said := log.lines(t, "failed over", "client", c.ID); len(said) != 6 {
+			t.Errorf("%d reports are logged, want 6: %v", len(said), said)
 		}
 	})
 }
@@ -197,7 +200,7 @@ func TestDiagnosticsAreSwitched(t *testing.T) {
 					kept := func(who string, should bool) {
 						t.Helper()
 						n := len(log.lines(t, "failed over", "client", c.ID))
-						shown := want(t, r, "GET", "/clients/"+c.ID, "")["failover"] != nil
+						shown := want(t, r, "GET", "/clients/"+c.ID, "")["failovers"] != nil
 						if shown != should || n != map[bool]int{true: 1}[should] {
 							t.Errorf("%s, %s: shown %v, logged %d times, want %v", kind, who, shown, n, should)
 						}

@@ -27,7 +27,7 @@ type (
 		Connections int          `json:"connections"`
 		Clients     []string     `json:"clients"`
 
-		Failovers []*failoverView `json:"failovers,omitempty"` // of its clients; not in lists
+		Failovers []failoverView `json:"failovers,omitempty"` // of its clients; not in lists
 	}
 	clientView struct {
 		ID            string             `json:"id"`
@@ -45,7 +45,7 @@ type (
 		Simple        bool               `json:"simple,omitempty"`
 		Subscriptions int                `json:"subscriptions"`
 		Details       []subscriptionView `json:"subscriptionDetails,omitempty"`
-		Failover      *failoverView      `json:"failover,omitempty"` // not in lists
+		Failovers     []failoverView     `json:"failovers,omitempty"` // not in lists
 		Ended         *endView           `json:"ended,omitempty"`
 	}
 	endView struct {
@@ -164,11 +164,7 @@ func (a *api) session(w http.ResponseWriter, r *http.Request) {
 	}
 	v := viewSession(s)
 	for _, c := range s.Clients() {
-		if f, ok := c.Failover(); ok {
-			report := viewFailover(&f)
-			report.Client = c.ID()
-			v.Failovers = append(v.Failovers, report)
-		}
+		v.Failovers = append(v.Failovers, viewFailovers(c.ID(), c.Failovers())...)
 	}
 	a.answer(w, http.StatusOK, v)
 }
@@ -195,13 +191,13 @@ func (a *api) client(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		v := viewClient(e.Facts)
-		v.Failover, v.Ended = viewFailover(e.Failover), viewEnd(e.Cause, e.At)
+		v.Failovers, v.Ended = viewFailovers("", e.Failovers), viewEnd(e.Cause, e.At)
 		a.answer(w, http.StatusOK, v)
 		return
 	}
 	f := c.Facts()
 	v := viewClient(f)
-	v.Failover, v.Details = viewFailover(f.Failover), viewSubscriptions(c, v.User)
+	v.Failovers, v.Details = viewFailovers("", f.Failovers), viewSubscriptions(c, v.User)
 	a.answer(w, http.StatusOK, v)
 }
 
@@ -241,11 +237,11 @@ func (a *api) info(w http.ResponseWriter, _ *http.Request) {
 		stats := d.Stats()
 		destinations = append(destinations, destinationView{d.Definition().ID, d.Subscribers(), stats.Published, stats.Delivered})
 	}
-	for _, c := range a.s.opts.Channels {
+	for _, c := range a.s.opts().Channels {
 		channels = append(channels, channelView{c.ID, c.Kind, c.Path, a.core.Open.Open(c.ID)})
 	}
 	a.answer(w, http.StatusOK, map[string]any{
-		"version": a.s.opts.Version, "started": a.s.started, "ready": a.s.ready(),
+		"version": a.s.opts().Version, "started": a.s.started, "ready": a.s.ready(),
 		"clients": clients, "sessions": sessions, "channels": channels, "destinations": destinations,
 	})
 }
