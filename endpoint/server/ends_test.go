@@ -264,3 +264,17 @@ func TestTheEndOfAConnectionIsLogged(t *testing.T) {
 		}
 	})
 }
+
+// The reader behind a plain GET ends with it: the two are one incident.
+func TestTheEndOfAReader(t *testing.T) {
+	log := new(logBook)
+	endpointtest.Run(t, log.keep, func(t *testing.T, r *endpointtest.Rig) {
+		r.Do("GET", "/streaming/chat/room.1", "").Body.Close()
+		synctest.Wait()
+		client := log.lines(t, "client destroyed", "endpoint", "streaming")
+		connection := log.lines(t, "connection ended", "endpoint", "streaming")
+		if len(client) != 1 || len(connection) != 1 || client[0]["incident"] == "" || client[0]["incident"] != connection[0]["incident"] || client[0]["code"] != connection[0]["code"] {
+			t.Errorf("%v\n%v", client, connection)
+		}
+	})
+}
