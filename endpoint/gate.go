@@ -11,11 +11,12 @@ import (
 type Gate struct {
 	sessions    *httprate.RateLimiter
 	MaxSessions int // max-new-sessions-per-minute-per-address, 0: no limit
+	MaxCounted  int // max-counted-addresses
 }
 
 // NewGate makes one with the limit; zero or less is no limit. It counts at most so many addresses at a time (max-counted-addresses; zero or less: [DefaultMaxCounted]).
 func NewGate(sessionsPerMinute, counted int) *Gate {
-	g := &Gate{MaxSessions: sessionsPerMinute}
+	g := &Gate{MaxSessions: sessionsPerMinute, MaxCounted: counted}
 	if sessionsPerMinute > 0 {
 		g.sessions = limiter(sessionsPerMinute, counted)
 	}

@@ -28,7 +28,7 @@ type api struct {
 }
 
 func (s *Server) mountAPI(r chi.Router, core *endpoint.Core) {
-	a := &api{s: s, core: core, log: s.opts.Log("Endpoint.API")}
+	a := &api{s: s, core: core, log: s.opts().Log("Endpoint.API")}
 	r.Route("/api/v1", func(r chi.Router) {
 		r.Use(a.authorise)
 		r.NotFound(func(w http.ResponseWriter, r *http.Request) {
@@ -57,14 +57,14 @@ func (a *api) authorise(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		known, id := false, ""
-		for _, k := range a.s.opts.APIKeys { // all of them, in the same time whichever fits
+		for _, k := range a.s.opts().APIKeys { // all of them, in the same time whichever fits
 			if subtle.ConstantTimeCompare([]byte(k.Value), []byte(key)) == 1 {
 				known, id = true, k.ID
 			}
 		}
 		if !known || key == "" || !strings.EqualFold(scheme, "Bearer") {
 			err := &message.Error{Code: message.CodeBadApiKey}
-			if len(a.s.opts.APIKeys) == 0 {
+			if len(a.s.opts().APIKeys) == 0 {
 				err.Detail = "no key is configured"
 			}
 			w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)

@@ -22,7 +22,7 @@ func (s *Server) Shutdown(ctx context.Context) (err error) {
 }
 
 func (s *Server) shutdown(ctx context.Context) error {
-	log, began := s.opts.Log("Startup"), time.Now()
+	log, began := s.opts().Log("Startup"), time.Now()
 	close(s.closing)
 	clients, sessions := s.registry.Count()
 	window := s.window(ctx)
@@ -57,7 +57,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 
 // window is how long the turns of the clients may take: what is configured, but a fifth of the time there is stays for the last one's goodbye.
 func (s *Server) window(ctx context.Context) time.Duration {
-	window := max(0, s.opts.DrainWindow)
+	window := max(0, s.opts().DrainWindow)
 	if end, limited := ctx.Deadline(); limited {
 		window = min(window, max(0, time.Until(end)*4/5))
 	}

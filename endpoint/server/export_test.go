@@ -6,7 +6,7 @@ import "github.com/go-chi/chi/v5"
 func (s *Server) Routes(id string) chi.Routes {
 	for _, l := range s.listeners {
 		if l.ID == id {
-			return s.routes(l).(chi.Routes)
+			return l.now().routes.(chi.Routes)
 		}
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log"
 	"net"
 	"net/http"
@@ -22,33 +21,29 @@ import (
 
 // listener is one open address and what is served there.
 type listener struct {
-	Listener
-	core    *endpoint.Core
-	handler http.Handler
-	http    http.Server
-	tls     *tls.Config
-	net     net.Listener
-	reserve *reserve // of the server
-	open_   atomic.Int64
-	fresh   freshConns
+	Listener // as it began
+	terms    atomic.Pointer[terms]
+	lasting  *endpoint.Lasting
+	handler  http.Handler
+	http     http.Server
+	net      net.Listener
+	reserve  *reserve // of the server
+	open_    atomic.Int64
+	fresh    freshConns
 }
 
+// now is what the listener goes by now.
+func (l *listener) now() *terms { return l.terms.Load() }
+
 func (s *Server) newListener(l Listener) (*listener, error) {
-	core := s.shared
-	core.Proxies = endpoint.NewProxies(l.TrustedProxies)
-	core.Gate = endpoint.NewGate(l.MaxNewSessions, s.opts.MaxCounted)
-	core.Lasting = endpoint.NewLasting()
-	core.Limits.RequestTimeout, core.Limits.Handshake = l.RequestBodyTimeout, l.HandshakeTimeout
-	bound := &listener{Listener: l, core: &core, reserve: &s.reserve}
-	if l.CertificateFile != "" || l.PrivateKeyFile != "" {
-		cert, err := tls.LoadX509KeyPair(l.CertificateFile, l.PrivateKeyFile)
-		if err != nil {
-			return nil, fmt.Errorf("certificate: %w", err)
-		}
-		bound.tls = &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}
+	bound := &listener{Listener: l, lasting: endpoint.NewLasting(), reserve: &s.reserve}
+	t, err := s.newTerms(l, s.now.Load(), bound.lasting, nil)
+	if err != nil {
+		return nil, err
 	}
-	bound.handler = bound.limited(s.routes(bound))
-	errorLog := s.opts.Log("Endpoint.HTTP")
+	bound.terms.Store(t)
+	bound.handler = http.HandlerFunc(bound.serveHTTP)
+	errorLog := s.opts().Log("Endpoint.HTTP")
 	bound.http = http.Server{
 		Handler:           bound.handler,
 		ReadHeaderTimeout: l.ReadHeaderTimeout,
@@ -128,22 +123,25 @@ func (l *listener) wrap(n net.Listener) net.Listener {
 			Listener:          n,
 			ReadHeaderTimeout: l.ReadHeaderTimeout,
 			ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
-				if l.core.Proxies.Trusts(o.Upstream.String()) {
+				if l.now().core.Proxies.Trusts(o.Upstream.String()) {
 					return proxyproto.REQUIRE, nil
 				}
 				return proxyproto.SKIP, nil
 			},
 		}
 	}
-	if l.tls != nil {
-		n = tls.NewListener(n, l.tls)
+	if l.now().certificate != nil {
+		n = tls.NewListener(n, &tls.Config{
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return l.now().certificate, nil },
+			NextProtos:     []string{"h2", "http/1.1"},
+		})
 	}
 	return n
 }
 
 func (l *listener) serve() {
 	if err := l.http.Serve(l.wrap(l.net)); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-		l.core.Logger.Error().Err(err).Str("listener", l.ID).Msg("a listener has failed")
+		l.now().core.Logger.Error().Err(err).Str("listener", l.ID).Msg("a listener has failed")
 	}
 }
 
@@ -166,16 +164,16 @@ func (l *listener) shutdown(ctx context.Context) error {
 // refusedKey is the key of why a connection is refused in its context.
 type refusedKey struct{}
 
-// limited answers connections above a limit with its code and name, and closes them: a full server refuses, it does not grow slow.
-func (l *listener) limited(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if refused, ok := r.Context().Value(refusedKey{}).(*message.Error); ok {
-			w.Header().Set("Connection", "close")
-			l.core.Refuse(w, r, refused)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+// serveHTTP serves a request by the terms as they are when it comes. Connections above a limit are answered with its code and name, and closed: a full server refuses, it does not grow slow.
+func (l *listener) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	t := l.now()
+	if refused, ok := r.Context().Value(refusedKey{}).(*message.Error); ok {
+		w.Header().Set("Connection", "close")
+		t.core.Refuse(w, r, refused)
+		return
+	}
+	t.stretch(&l.Listener, w)
+	t.routes.ServeHTTP(w, r)
 }
 
 // answerTimeout is how long an answer may take that is not a stream's or a poll's, which have the write timeout of their channel.
@@ -196,20 +194,20 @@ func (c *countingListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		n := int(c.l.open_.Add(1))
-		if n > c.l.MaxConnections+surplusRoom {
+		t, n := c.l.now(), int(c.l.open_.Add(1))
+		if n > t.MaxConnections+surplusRoom {
 			c.l.open_.Add(-1)
 			conn.Close()
 			c.l.reserve.refill()
 			continue
 		}
-		endpoint.SetKeepAlive(conn, c.l.KeepAlive) // of one that has ended already there is nothing to set
-		accepted := &countedConn{Socket: endpoint.Socket{Conn: conn, KeepAlive: c.l.KeepAlive}, l: c.l}
+		endpoint.SetKeepAlive(conn, t.KeepAlive) // of one that has ended already there is nothing to set
+		accepted := &countedConn{Socket: endpoint.Socket{Conn: conn, KeepAlive: t.KeepAlive}, l: c.l}
 		switch {
 		case out:
 			accepted.refused = message.Errorf(message.CodeLimitDescriptors, "ulimit -n is %d.", descriptorLimit())
-		case n > c.l.MaxConnections:
-			accepted.refused = &message.Error{Code: message.CodeLimitConnections, Value: c.l.MaxConnections}
+		case n > t.MaxConnections:
+			accepted.refused = &message.Error{Code: message.CodeLimitConnections, Value: t.MaxConnections}
 		}
 		return accepted, nil
 	}

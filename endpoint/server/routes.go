@@ -2,74 +2,77 @@ package server
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/go-chi/chi/v5"
 
 	"sluice/channel"
 	"sluice/channel/message"
+	"sluice/endpoint"
 	"sluice/endpoint/longpoll"
 	"sluice/endpoint/streaming"
 	"sluice/endpoint/websocket"
 	"sluice/web"
 )
 
-// routes is what a listener serves, by its role.
-func (s *Server) routes(l *listener) http.Handler {
+// routes is what a listener serves, by its role. A reload makes them anew.
+func (s *Server) routes(l *Listener, core *endpoint.Core, what *serving) http.Handler {
 	r := chi.NewRouter()
-	r.Use(contain(l.core))
+	r.Use(contain(core))
 	nothing := func(w http.ResponseWriter, r *http.Request) {
-		l.core.Refuse(w, r, &message.Error{Code: message.CodeUnknownEndpoint})
+		core.Refuse(w, r, &message.Error{Code: message.CodeUnknownEndpoint})
 	}
 	r.NotFound(nothing)
 	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
-		l.core.Refuse(w, r, &message.Error{Code: message.CodeMethodNotAllowed})
+		core.Refuse(w, r, &message.Error{Code: message.CodeMethodNotAllowed})
 	})
 	switch l.Role {
 	case Internal:
 		s.mountInternal(r)
 	case API:
-		s.mountAPI(r, l.core)
+		s.mountAPI(r, core)
 	default:
-		s.mountPublic(r, l, nothing)
+		s.mountPublic(r, l, core, what, nothing)
 	}
 	return r
 }
 
-func (s *Server) mountPublic(r chi.Router, l *listener, nothing http.HandlerFunc) {
-	for i := range s.opts.Channels {
-		def := &s.opts.Channels[i]
-		if def.Server != "" && def.Server != l.ID {
+func (s *Server) mountPublic(r chi.Router, l *Listener, core *endpoint.Core, what *serving, nothing http.HandlerFunc) {
+	for _, def := range what.channels {
+		if !servedAt(def, l) {
 			continue
 		}
 		switch def.Kind {
 		case channel.WebSocket:
-			websocket.Mount(r, l.core, def)
+			websocket.Mount(r, core, def)
 		case channel.Streaming:
-			streaming.Mount(r, l.core, def)
+			streaming.Mount(r, core, def)
 		case channel.LongPoll:
-			longpoll.Mount(r, l.core, def)
+			longpoll.Mount(r, core, def)
 		}
 	}
-	if !s.has(API) {
-		s.mountAPI(r, l.core)
+	if !has(what.opts.Listeners, API) {
+		s.mountAPI(r, core)
 	}
-	r.Get("/config.json", s.config)
+	r.Get("/config.json", config(core))
 	r.NotFound(web.Handler(nothing).ServeHTTP) // no route of its own: with one, every unknown address would be known, only not to POST
 }
 
-func (s *Server) has(role Role) bool {
-	for _, l := range s.opts.Listeners {
-		if l.Role == role {
-			return true
-		}
-	}
-	return false
+func has(listeners []Listener, role Role) bool {
+	return slices.ContainsFunc(listeners, func(l Listener) bool { return l.Role == role })
+}
+
+// servedAt says whether the channel of def is served by l, which is a public listener.
+func servedAt(def *channel.ChannelDefinition, l *Listener) bool {
+	return def.Server == "" || def.Server == l.ID
 }
 
 // config tells clients of any page which channels there are: it holds no secret.
-func (s *Server) config(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Access-Control-Allow-Origin", "*")
-	w.Header().Set("Cache-Control", "no-cache")
-	w.Write(s.shared.Config()) // the client is gone if this fails
+func config(core *endpoint.Core) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Write(core.Config()) // the client is gone if this fails
+	}
 }

@@ -3,10 +3,10 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sluice/channel"
@@ -18,11 +18,11 @@ import (
 
 // Server is a running Sluice.
 type Server struct {
-	opts     Options
+	now      atomic.Pointer[serving] // a reload replaces it
 	broker   *channel.MessageBroker
 	registry *flexsession.Registry
 	wheel    *heartbeat.Wheel
-	shared   endpoint.Core // what the Cores of all listeners have in common
+	shared   endpoint.Core // what lasts of the Cores of all listeners, however often the configuration is reloaded
 	metrics  *metrics
 	reserve  reserve    // of descriptors
 	recent   *recentIDs // what the API published, on whichever listener
@@ -49,40 +49,22 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, broker: broker, recent: newRecentIDs(opts.RememberIDs), started: time.Now(), closing: make(chan struct{})}
+	s := &Server{broker: broker, recent: newRecentIDs(opts.RememberIDs), started: time.Now(), closing: make(chan struct{})}
 	s.wheel = heartbeat.New(heartbeat.Options{})
 	s.metrics = newMetrics(s)
 
 	s.shared = endpoint.Core{
-		Broker:    broker,
-		Wheel:     s.wheel,
-		Passwords: opts.Passwords,
-		Logins:    endpoint.NewLogins(opts.MaxLoginFailures, opts.MaxCounted),
-		Basic:     make(map[string]bool),
-		Cookies:   endpoint.NewCookies(opts.Sessions, opts.Log("Endpoint.FlexSession")),
-		Tickets:   endpoint.NewTickets(opts.MaxTickets),
-		Diagnose:  new(endpoint.Diagnostics),
-		Logger:    opts.Log("Endpoint.General"),
-		Stats:     s.metrics.stats(),
-		Open:      endpoint.NewTracker(),
-		Limits: endpoint.Limits{
-			ConfirmInterval: opts.ConfirmInterval,
-			MaxOpenRequests: opts.FlexClient.MaxOpenRequests,
-			MaxReplies:      opts.FlexClient.MaxWaitingBytes,
-			CookieName:      opts.CookieName,
-			CookieSecure:    opts.CookieSecure,
-		},
-	}
-	for _, c := range opts.Constraints {
-		if c.Basic {
-			s.shared.Basic[c.ID] = true
-		}
+		Broker:   broker,
+		Wheel:    s.wheel,
+		Cookies:  endpoint.NewCookies(opts.Sessions, opts.Log("Endpoint.FlexSession")),
+		Tickets:  endpoint.NewTickets(opts.MaxTickets),
+		Diagnose: new(endpoint.Diagnostics),
+		Logger:   opts.Log("Endpoint.General"),
+		Stats:    s.metrics.stats(),
+		Open:     endpoint.NewTracker(),
 	}
 	s.shared.Diagnose.SetDefault(opts.Failover != "none")
 	s.shared.Stats.FailedOver = s.onFailover(opts.Log("Client.Failover"))
-	config := clientConfig(&opts)
-	s.shared.Config = func() []byte { return config }
-
 	registry := opts.FlexClient
 	registry.Wheel = s.wheel
 	registry.Store = s.shared.Cookies
@@ -92,6 +74,7 @@ func New(opts Options) (*Server, error) {
 	registry.Latency = s.metrics.latency
 	s.registry = flexsession.NewRegistry(registry)
 	s.shared.Registry = s.registry
+	s.now.Store(newServing(opts, s.shared, nil))
 	if err := s.restore(); err != nil {
 		return nil, err
 	}
@@ -105,16 +88,19 @@ func New(opts Options) (*Server, error) {
 // bind prepares a listener for each of the options.
 func (s *Server) bind() error {
 	var problems []error
-	for _, l := range s.opts.Listeners {
+	for _, l := range s.opts().Listeners {
 		bound, err := s.newListener(l)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("listener %q: %w", l.ID, err))
+			problems = append(problems, err)
 			continue
 		}
 		s.listeners = append(s.listeners, bound)
 	}
 	return errors.Join(problems...)
 }
+
+// opts are the options as they hold now. They must not be changed.
+func (s *Server) opts() *Options { return &s.now.Load().opts }
 
 // Start opens the listeners and begins to serve. After an error nothing is open.
 func (s *Server) Start() error {
@@ -126,7 +112,7 @@ func (s *Server) Start() error {
 			return err
 		}
 	}
-	s.reserve.open(s.opts.Log("Endpoint.HTTP"))
+	s.reserve.open(s.opts().Log("Endpoint.HTTP"))
 	s.checkDescriptors()
 	s.Run()
 	for _, l := range s.listeners {
@@ -142,7 +128,7 @@ func (s *Server) Run() {
 	s.stayAlive()
 	s.running.Go(func() {
 		if err := s.broker.Run(s.run); err != nil && s.run.Err() == nil {
-			log := s.opts.Log("Service.Message")
+			log := s.opts().Log("Service.Message")
 			log.Error().Err(err).Msg("the engine has stopped")
 		}
 	})

@@ -21,8 +21,8 @@ type stored struct {
 // restore makes records of what the store of sessions holds, and drops from it what is not to go on: sessions that have timed out meanwhile, of users who are not in the password file any more, and, those
 // that were active last first, more than there may be. Rights are those of the password file as it is now.
 func (s *Server) restore() error {
-	log := s.opts.Log("Startup")
-	if s.opts.Sessions == nil {
+	log := s.opts().Log("Startup")
+	if s.opts().Sessions == nil {
 		log.Info().Msg("HTTP sessions are kept in memory, and end with this process (session-store)")
 		return nil
 	}
@@ -35,8 +35,8 @@ func (s *Server) restore() error {
 	for _, r := range all {
 		var user *channel.Principal
 		known := r.User == ""
-		if !known && s.opts.Passwords != nil {
-			user, known = s.opts.Passwords.User(r.User)
+		if !known && s.opts().Passwords != nil {
+			user, known = s.opts().Passwords.User(r.User)
 		}
 		switch {
 		case !known:
@@ -50,7 +50,7 @@ func (s *Server) restore() error {
 		}
 	}
 	if len(gone) > 0 {
-		s.opts.Sessions.Remove(gone...)
+		s.opts().Sessions.Remove(gone...)
 	}
 	log.Info().Int("restored", restored).Int("timed-out", len(gone)-users-full).Int("users-gone", users).Int("too-many", full).Msg("HTTP sessions are kept over a restart (session-store)")
 	return nil
@@ -60,7 +60,7 @@ func (s *Server) restore() error {
 func (s *Server) readSessions() (all []stored, gone []string, err error) {
 	now := time.Now()
 	var damaged error
-	err = s.opts.Sessions.Each(func(id string, state []byte, active time.Time) {
+	err = s.opts().Sessions.Each(func(id string, state []byte, active time.Time) {
 		r := stored{idle: now.Sub(active)}
 		if err := json.Unmarshal(state, &r.Stored); err != nil || r.ID != id {
 			damaged = fmt.Errorf("%w: the session %q", filestore.ErrDamaged, id)
@@ -82,8 +82,7 @@ func (s *Server) readSessions() (all []stored, gone []string, err error) {
 // sessionChannel is the channel whose session settings hold for a record that was made on the one of that id: that one or, where it is not there any more, the first that has such settings. Nil: there is none.
 func (s *Server) sessionChannel(id string) *channel.ChannelDefinition {
 	var first *channel.ChannelDefinition
-	for i := range s.opts.Channels {
-		def := &s.opts.Channels[i]
+	for _, def := range s.now.Load().channels {
 		switch {
 		case def.Kind == channel.WebSocket:
 		case def.ID == id:
@@ -97,12 +96,12 @@ func (s *Server) sessionChannel(id string) *channel.ChannelDefinition {
 
 // stayAlive tells the store at once, and then every so often, that sessions may be active: so much is known after a crash.
 func (s *Server) stayAlive() {
-	if s.opts.Sessions == nil {
+	if s.opts().Sessions == nil {
 		return
 	}
 	s.running.Go(func() { // the disk may be slow
-		if err := s.opts.Sessions.Alive(); err != nil {
-			log := s.opts.Log("Endpoint.FlexSession")
+		if err := s.opts().Sessions.Alive(); err != nil {
+			log := s.opts().Log("Endpoint.FlexSession")
 			log.Error().Err(err).Msg("the store of sessions cannot be written")
 		}
 	})
