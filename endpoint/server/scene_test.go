@@ -38,6 +38,7 @@ type scene struct {
 	began           time.Time
 	counted         map[message.Code]int // ends of connections before it began
 	forever         bool                 // sessions do not time out
+	incident        string               // what the row says is told
 	down            bool                 // the server is
 }
 

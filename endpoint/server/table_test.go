@@ -58,7 +58,8 @@ type fate struct {
 	sub     end          // its subscription alone
 	told    end          // the last line on its connection; on a WebSocket the close code as well
 	conn    message.Code // as what its connection's end was counted, where it could not be told
-	tab     end          // what the other tab was told, whose client ended by that
+	tab     end          // what the other tab was told, whose client has ended with that
+	gone    bool         // the other tab is gone, and nobody can be told
 }
 
 // dies is the client that ends in any regime.
@@ -78,6 +79,7 @@ func away(after time.Duration) [3]end {
 
 type row struct {
 	name  string
+	in    []regime              // nil: in all
 	set   func(*server.Options) // beyond the defaults of the native endpoint classes; may be nil
 	users bool                  // the cookie is of ann, who has logged in
 	do    func(s *scene)        // what happens
@@ -102,6 +104,9 @@ func walk(t *testing.T, rows []row) {
 				continue
 			}
 			for i, regime := range regimes {
+				if row.in != nil && !slices.Contains(row.in, regime) {
+					continue
+				}
 				t.Run(fmt.Sprintf("%s/%s/%s", row.name, kind, regime.name), func(t *testing.T) {
 					t.Parallel()
 					var s *scene
@@ -143,7 +148,9 @@ func (s *scene) check(want fate, client end) {
 		t.Errorf("no connection is counted as ended by %v", want.conn)
 	}
 	s.wantTold(want.told)
-	s.checkTab(want.tab)
+	if !want.gone {
+		s.checkTab(want.tab)
+	}
 	if s.down {
 		return
 	}
@@ -161,6 +168,9 @@ func (s *scene) wantTold(want end) {
 		return
 	}
 	line, closed := s.heard.ending()
+	if s.incident != "" && line.Text("incident") != s.incident {
+		s.t.Errorf("the client was told incident %q, who ended it %q", line.Text("incident"), s.incident)
+	}
 	if line.Text("operation") == "displaced" {
 		return // it says nothing more, and over HTTP nothing follows
 	}
