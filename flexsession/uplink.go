@@ -21,14 +21,22 @@ func (u *uplink) answer(seq uint64) *answer {
 	return *u.kept.at(u.kept.len() - 1 - int(u.last-seq))
 }
 
+// full says why no further reply can be kept; nil: one can.
+func (u *uplink) full(limits *Options) *message.Error {
+	switch {
+	case u.kept.len() >= limits.MaxOpenRequests:
+		return &message.Error{Code: message.CodeTooManyRequests, Value: limits.MaxOpenRequests}
+	case u.bytes >= limits.MaxKeptReplyBytes:
+		return &message.Error{Code: message.CodeTooManyRequests, Setting: "max-kept-reply-bytes", Value: limits.MaxKeptReplyBytes}
+	}
+	return nil
+}
+
 // answer is the reply to one numbered request, or the place where it will stand.
 type answer struct {
 	line []byte
 	then []func([]byte) // who asked again before it was ready
 }
-
-// maxKeptBytes bounds the replies kept for one client. A reply is some hundred bytes, so the count is reached first in ordinary use.
-const maxKeptBytes = 1 << 20
 
 // maxRepeats bounds how often one request may be repeated while it is still being worked on.
 const maxRepeats = 8
@@ -59,8 +67,9 @@ func (c *FlexClient) Begin(req *message.Request, send func([]byte)) (reply func(
 	case req.Seq > u.last+1:
 		send(message.AppendError(nil, &message.Error{Code: message.CodeUplinkGap, CorrelationID: req.MessageID, Expect: u.last + 1}))
 		return nil, false
-	case u.kept.len() >= c.registry.options().MaxOpenRequests || u.bytes >= maxKeptBytes:
-		send(message.AppendError(nil, &message.Error{Code: message.CodeTooManyRequests, CorrelationID: req.MessageID, Value: c.registry.options().MaxOpenRequests}))
+	}
+	if err := u.full(c.registry.options()); err != nil {
+		send(message.AppendError(nil, err.To(req.MessageID)))
 		return nil, false
 	}
 	a := &answer{}

@@ -22,6 +22,7 @@ func serverOptions(cfg *config.Config) (server.Options, error) {
 			MaxWaitingBytes:      cfg.FlexClient.MaxWaitingBytes,
 			MaxSubscriptions:     cfg.FlexClient.MaxSubscriptions,
 			MaxOpenRequests:      cfg.FlexClient.MaxOpenRequests,
+			MaxKeptReplyBytes:    cfg.FlexClient.MaxKeptReplyBytes,
 			MaxClients:           cfg.FlexClient.MaxClients,
 			MaxClientsPerSession: cfg.FlexClient.MaxClientsPerSession,
 			MaxSessions:          cfg.FlexClient.MaxSessions,

@@ -71,6 +71,14 @@ func limitProbes() []probe {
 				return w.told("/longpoll", "maxOpenRequests") + ": " + times(3, func(int) string { return says(c.Publish("plain", "", "x")) })
 			},
 			want: seen("256: ok, ok, ok", "2: ok, ok, too-many-requests max-open-requests=2")},
+		{setting: fc + "max-kept-reply-bytes", add: page{"flex-client": "<max-kept-reply-bytes>1024</max-kept-reply-bytes>"},
+			see: func(w *world) string { // each reply names the message it is to, in 256 bytes
+				_, auth := w.welcome("/longpoll")
+				return times(5, func(i int) string {
+					return w.post("/longpoll", fmt.Sprintf(`{"type":"async","messageId":"%0256d","seq":%d,"destination":"plain","body":1}`, i, i+1), auth...)
+				})
+			},
+			want: seen("ok, ok, ok, ok, ok", "ok, ok, ok, ok, too-many-requests max-kept-reply-bytes=1024")},
 		{setting: fc + "max-clients", add: page{"flex-client": "<max-clients>2</max-clients>"},
 			see: connects(3), want: seen("ok, ok, ok", "ok, ok, limit-clients max-clients=2")},
 		{setting: fc + "max-sessions", add: page{"flex-client": "<max-sessions>2</max-sessions>"},

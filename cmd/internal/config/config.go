@@ -79,6 +79,7 @@ type FlexClient struct {
 	ConfirmInterval        time.Duration // confirm-interval-millis
 	MaxSubscriptions       int           // max-subscriptions
 	MaxOpenRequests        int           // max-open-requests
+	MaxKeptReplyBytes      int           // max-kept-reply-bytes
 	HeartbeatInterval      time.Duration // heartbeat-interval-millis: already copied to every channel that has none of its own
 	MaxClients             int           // max-clients
 	MaxClientsPerSession   int           // max-clients-per-session

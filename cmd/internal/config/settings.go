@@ -105,6 +105,8 @@ func flexClientSettings() []Setting {
 			set: fc(func(f *flexClientDraft, v Value) { f.MaxSubscriptions = v.Int })},
 		Setting{Name: "max-open-requests", Kind: Int, Min: 1, Max: 65536, Default: "256", From: sluice, Doc: "Requests of one client whose reply it has not confirmed; more are refused.",
 			set: fc(func(f *flexClientDraft, v Value) { f.MaxOpenRequests = v.Int })},
+		Setting{Name: "max-kept-reply-bytes", Kind: Bytes, Min: 1024, Max: 1 << 30, Default: "1048576", From: sluice, Doc: "The same in bytes: the replies that are kept for one client. One is some hundred bytes long.",
+			set: fc(func(f *flexClientDraft, v Value) { f.MaxKeptReplyBytes = v.Int })},
 		Setting{Name: "max-clients", Kind: Int, Min: 1, Default: "200000", From: sluice, Doc: "Clients of the whole server.",
 			set: fc(func(f *flexClientDraft, v Value) { f.MaxClients = v.Int })},
 		Setting{Name: "max-sessions", Kind: Int, Min: 1, Default: "200000", From: sluice, Doc: "FlexSessions over HTTP of the whole server: one for each cookie, and for each client that sends none back.",
