@@ -58,3 +58,48 @@ func Example() {
 	// room.1 goodbye
 	// <nil>
 }
+
+// A service hears how its connection fares, and decides by the kind of an end. It need not do anything about it: the set comes back by itself, unless it was told not to.
+func ExampleOptions_onEvent() {
+	address, _, stopServer, err := start(server.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	events := make(chan client.Event, 100) // OnEvent must not block
+	set, err := client.New(client.Options{URL: "http://" + address, OnEvent: func(e client.Event) { events <- e }})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := set.Connect(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	stopServer()
+	for e := range events {
+		switch e.Kind {
+		case client.Connected:
+			fmt.Println("connected over", e.Channel)
+		case client.Disconnected, client.Unreachable:
+			switch e.Cause.Kind {
+			case client.EndShutdown:
+				fmt.Printf("the server goes down (%d %s); trying again after %v or more: %v\n",
+					e.Cause.Code, e.Cause.Name, time.Second, e.Delay >= time.Second)
+			case client.EndVanished:
+				fmt.Println("the server has vanished")
+			case client.EndTimeout:
+				fmt.Println("timed out by", e.Cause.Setting)
+			default:
+				fmt.Println(e.Cause)
+			}
+			set.Close() // it would come back; this one has seen enough
+			close(events)
+		}
+	}
+	// Output:
+	// connected over websocket
+	// the server goes down (4007 server-shutdown); trying again after 1s or more: true
+}
