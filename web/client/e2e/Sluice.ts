@@ -41,7 +41,7 @@ export class Sluice {
 			child.on("exit", (code, signal) => reject(new Error(`sluice ended with ${code ?? signal}: ${said}`)));
 		});
 		child.on("exit", (code, signal) => {
-			if (code !== 0) console.error(`sluice ended with ${code ?? signal}, having said:\n${heard}`);
+			if (code !== 0 && signal !== "SIGKILL") console.error(`sluice ended with ${code ?? signal}, having said:\n${heard}`);
 		});
 		return new Sluice(child, directory, url, metrics);
 	}
@@ -54,10 +54,10 @@ export class Sluice {
 		return Number(match[1]);
 	}
 
-	/** Ends the server in order. */
-	async stop(): Promise<void> {
+	/** Ends the server in order; by SIGKILL without a word. */
+	async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
 		const over = new Promise((resolve) => this.process.once("exit", resolve));
-		this.process.kill();
+		this.process.kill(signal);
 		await over;
 		rmSync(this.directory, { recursive: true });
 	}

@@ -16,7 +16,8 @@ let page: Page;
 let complaints: string[];
 
 beforeAll(async () => {
-	server = await Sluice.start();
+	// A page that is left is over at once, so that the next test finds nobody.
+	server = await Sluice.start(undefined, (shipped) => shipped.replace("<flex-client>", "<flex-client><reload-grace-millis>0</reload-grace-millis>"));
 	browser = await chromium.launch({ executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: flags });
 }, 180_000);
 afterAll(async () => {

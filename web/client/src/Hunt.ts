@@ -152,10 +152,10 @@ export class Hunt {
 		else this.#end(client, channel);
 	}
 
-	/** Ends a client nobody has chosen. If its connect is still under way, the channel does so when it is answered. */
+	/** Ends a client nobody has chosen. If its connect is still under way, the goodbye follows it, or the channel says it when that is answered. */
 	#end(client: FlexClient, channel: Channel | undefined): void {
 		client.ended = true;
-		if (client.id !== "") void channel?.leave([client.farewell()]);
+		if (client.id !== "" || channel?.duplex) void channel?.leave([client.farewell()]);
 		else channel?.close();
 	}
 }
