@@ -205,7 +205,9 @@ func (w *wire) each(f func(*endpointtest.Conn)) {
 
 // ear notes what is pushed to a client, and when.
 type ear struct {
-	mu    sync.Mutex
+	deaf func() // ends it for now
+
+	mu    sync.Mutex // guards the following
 	heard []heard
 }
 
@@ -214,10 +216,17 @@ type heard struct {
 	at   time.Time
 }
 
-// listen takes all that is pushed to c from now on.
+// listen takes all that is pushed to c from now on, until deaf is called or the test ends.
 func listen(t *testing.T, c *endpointtest.Client) *ear {
-	e, over := new(ear), make(chan struct{})
-	t.Cleanup(func() { close(over) })
+	e := new(ear)
+	e.listen(c)
+	t.Cleanup(func() { e.deaf() })
+	return e
+}
+
+func (e *ear) listen(c *endpointtest.Client) {
+	over := make(chan struct{})
+	e.deaf = sync.OnceFunc(func() { close(over); synctest.Wait() })
 	go func() {
 		for {
 			select {
@@ -230,7 +239,6 @@ func listen(t *testing.T, c *endpointtest.Client) *ear {
 			}
 		}
 	}()
-	return e
 }
 
 func (e *ear) lines() (lines []endpointtest.Line) {

@@ -61,14 +61,14 @@ func TestTableOfSessionTimeouts(t *testing.T) {
 	}
 	nobody := fate{session: over, client: [3]end{over, {message.CodeClientVanished, 15 * time.Second}, {message.CodeClientTimeout, quarter + timeout}}, gone: true}
 	walk(t, []row{
-		{name: "nobody says anything", in: regimes[:2], set: sessionTimeout(quarter), do: still, watch: time.Hour, websocket: all, streaming: all, longpoll: all},
-		{name: "nobody says anything", in: regimes[2:], set: sessionTimeout(quarter), do: still, watch: time.Hour,
+		{name: "nobody says anything", in: regimes[:2], set: sessionTimeout(quarter), do: still, watch: 25 * time.Minute, websocket: all, streaming: all, longpoll: all},
+		{name: "nobody says anything", in: regimes[2:], set: sessionTimeout(quarter), do: still, watch: 25 * time.Minute,
 			websocket: fate{}, streaming: outlives(all, quarter), longpoll: outlives(all, quarter)},
 		{name: "nobody says anything for half a minute", in: regimes[:2], set: sessionTimeout(30 * time.Second), do: still, websocket: half, streaming: half, longpoll: half},
 		{name: "nobody says anything for half a minute", in: regimes[2:], set: sessionTimeout(30 * time.Second), do: still,
 			websocket: fate{}, streaming: outlives(half, soon.after), longpoll: outlives(half, soon.after)},
-		{name: "nobody says anything, and sessions never time out", set: sessionTimeout(0), do: still, watch: 100 * time.Hour},
-		{name: "nobody is there", do: func(s *scene) { still(s); s.tab.Vanish(); s.vanish() }, watch: time.Hour,
+		{name: "nobody says anything, and sessions never time out", set: sessionTimeout(0), do: still, watch: 2 * time.Hour},
+		{name: "nobody is there", do: func(s *scene) { still(s); s.tab.Vanish(); s.vanish() }, watch: 25 * time.Minute,
 			websocket: fate{session: end{message.CodeConnectionLost, 0}, client: lost(message.CodeConnectionLost, 0), gone: true},
 			streaming: nobody, longpoll: nobody},
 	})
