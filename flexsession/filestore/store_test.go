@@ -116,6 +116,7 @@ func TestTokens(t *testing.T) {
 	if !bytes.Contains(text, []byte("ann")) || bytes.Contains(text, []byte("-token")) {
 		t.Error("a token stands in the file, or the test looks in the wrong place")
 	}
+	opened(t, dir) // nothing of the first one is left over
 }
 
 func TestExpiry(t *testing.T) {
