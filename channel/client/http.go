@@ -219,8 +219,8 @@ func (cs *ChannelSet) pollLine(a *attachment) []byte {
 	id := cs.newID()
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	return fmt.Appendf(nil, `{"type":"command","operation":"poll","messageId":%q,"wait":%d,%s}`+"\n",
-		id, longestPoll.Milliseconds(), cs.session.position(a))
+	return fmt.Appendf(nil, `{"type":"command","operation":"poll","messageId":%q,"wait":%d,%s%s}`+"\n",
+		id, longestPoll.Milliseconds(), cs.session.position(a), cs.promiseLocked())
 }
 
 func (s *session) position(a *attachment) string {

@@ -3,9 +3,10 @@
 
     python3 client.py [http://127.0.0.1:8080]
 
-One client connects and subscribes, and then receives by long-poll, by a stream and by a WebSocket, one after the other, while it publishes. It says what
-happens, and ends with status 0 when every message came exactly once and in order. A client that lives longer also confirms what it has after
-confirmIntervalMillis, and sends a client_ping after heartbeatIntervalMillis of silence.
+One client connects and subscribes, and then receives by long-poll, by a stream and by a WebSocket, one after the other, while it publishes; it loses the
+WebSocket, and goes on by another. It says what happens, and ends with status 0 when every message came exactly once and in order. A client that lives longer
+also confirms what it has after confirmIntervalMillis, sends a heartbeat whenever it is silent for as long as it has promised, and takes a heartbeat
+unanswered, or a stream or WebSocket silent, for longer than the server says (serverHeartbeatMillis, deadPeerMillis) as a connection lost.
 """
 
 import base64
@@ -51,10 +52,8 @@ def main():
         client.take(post(longpoll, [client.poll()], client))
 
     print("publish, lose the answer, and send the same again")
-    again = [client.message(count)]
-    count += 1
-    post(longpoll, again, client)  # the answer is thrown away
-    client.take(post(longpoll, again, client))
+    publish(1, lambda lines: post(longpoll, lines, client))  # the answer is thrown away
+    client.take(post(longpoll, client.unanswered(), client))
 
     print("open a stream: what no poll has brought comes there")
     stream = Stream(streaming, client)
@@ -64,7 +63,7 @@ def main():
 
     print("open a WebSocket: the stream is displaced")
     ws = WebSocket(urls["websocket"])
-    ws.send([client.attach(DSId=client.id, secret=client.secret)])
+    ws.send([client.attach(DSId=client.id, secret=client.secret), client.heartbeat()])
     publish(10, ws.send)
     while len(client.received) < count or client.open:
         receive(ws.read(), ws.send)
@@ -72,6 +71,15 @@ def main():
     while (line := stream.read()) is not None:
         last = line
     check(last and last.get("operation") == "displaced", f"the stream ended with {last}, not with displaced")
+
+    if client.times["reconnectMillis"] > 0:  # else it would end with its WebSocket, be told gone, and have to connect anew
+        print("lose the WebSocket, and go on by another")
+        publish(10, ws.send)
+        ws.lose()
+        ws = WebSocket(urls["websocket"])
+        ws.send([client.attach(DSId=client.id, secret=client.secret), *client.unanswered()])
+        while len(client.received) < count or client.open:
+            receive(ws.read(), ws.send)
 
     print("disconnect")
     ws.send([client.confirm(), client.request("command", operation="disconnect")])
@@ -102,7 +110,8 @@ class Client:
         self.have = 0  # counted lines received
         self.confirmed = 0  # of these, what the server was told of
         self.window = 0  # how many may be unconfirmed
-        self.open = {}  # messageId to seq of the requests that were not answered
+        self.open = {}  # the requests that were not answered, by messageId
+        self.times = {}  # what the server said at connect
         self.received = []  # what the application got
 
     def connect(self):
@@ -111,8 +120,13 @@ class Client:
     def request(self, type, **fields):
         """A numbered request."""
         self.seq += 1
-        self.open[f"m{self.seq}"] = self.seq
-        return {"type": type, "messageId": f"m{self.seq}", "seq": self.seq, **fields}
+        line = {"type": type, "messageId": f"m{self.seq}", "seq": self.seq, **fields}
+        self.open[line["messageId"]] = line
+        return line
+
+    def unanswered(self):
+        """What is to be sent again when a connection was lost. What has run is answered and not run again: it has the same seq."""
+        return list(self.open.values())
 
     def subscribe(self):
         return self.request("command", operation="subscribe", destination=DESTINATION, headers={"DSSubtopic": SUBTOPIC})
@@ -123,11 +137,15 @@ class Client:
     def received_so_far(self):
         """have, and got: every reply up to here has come."""
         self.confirmed = self.have
-        return {"have": self.have, "got": min(self.open.values(), default=self.seq + 1) - 1}
+        return {"have": self.have, "got": min((line["seq"] for line in self.open.values()), default=self.seq + 1) - 1}
 
     def attach(self, **fields):
         self.attaches += 1
         return {"type": "control", "operation": "attach", "attach": self.attaches, **self.received_so_far(), **fields}
+
+    def heartbeat(self):
+        """A sign of life, and the promise of the next; section 2."""
+        return {"type": "command", "operation": "client_ping", "messageId": "heartbeat", "heartbeat": self.times["heartbeatIntervalMillis"]}
 
     def poll(self):
         self.attaches += 1
@@ -148,10 +166,12 @@ class Client:
             elif kind == "acknowledge":
                 self.open.pop(line.get("correlationId"), None)
                 headers = line.get("headers", {})
-                self.id, self.secret = headers.get("DSId", self.id), headers.get("DSSecret", self.secret)
+                if "DSId" in headers:  # of connect
+                    self.id, self.secret, self.times = headers["DSId"], headers["DSSecret"], line["body"]
             elif kind == "control":
                 if operation == "attached":
                     self.window = line["window"]["messages"]
+                    self.times.update((name, value) for name, value in line.items() if name in self.times)  # of another channel than before
                 elif operation == "skip":
                     self.have += line["count"]
                 elif operation == "disconnect":
@@ -277,6 +297,12 @@ class WebSocket:
         data = self.input.read(n)
         check(len(data) == n, "the WebSocket was cut off")
         return data
+
+    def lose(self):
+        """Breaks the connection, as a network does."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.input.close()
+        self.socket.close()
 
     def close(self):
         """Says goodbye in return, after the server's disconnect line."""

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os/exec"
 	"strings"
@@ -49,16 +50,25 @@ func TestPythonExample(t *testing.T) {
 	if err != nil {
 		t.Fatal("docs/examples/client.py needs python3, which is not installed here")
 	}
-	for name, change := range map[string]func(*server.Options){
-		"as shipped":     nil,
-		"a small window": func(o *server.Options) { o.FlexClient.Window.Messages = 3 },
+	kept := func(o *server.Options) {
+		for i := range o.Channels {
+			o.Channels[i].ReliableReconnectDuration = 15 * time.Second
+		}
+	}
+	for name, c := range map[string]struct {
+		change   func(*server.Options)
+		messages int
+	}{
+		"as shipped":     {kept, 41},
+		"a small window": {func(o *server.Options) { kept(o); o.FlexClient.Window.Messages = 3 }, 41},
+		"as LCDS":        {nil, 31}, // a client does not outlive its WebSocket
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := startReal(t, change)
+			s := startReal(t, c.change)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			out, err := exec.CommandContext(ctx, python, "../../docs/examples/client.py", "http://"+s.Addr("main").String()).CombinedOutput()
-			if err != nil || !strings.Contains(string(out), "31 messages, each once and in order") {
+			if err != nil || !strings.Contains(string(out), fmt.Sprintf("%d messages, each once and in order", c.messages)) {
 				t.Errorf("%v\n%s", err, out)
 			}
 			if clients, _ := s.Registry().Count(); clients != 0 {
