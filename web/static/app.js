@@ -3,6 +3,7 @@ import { ChannelSet, Consumer, Producer } from "./sluice.mjs";
 
 const names = { websocket: "WebSocket", streaming: "Streaming", longpoll: "Long-poll" };
 const rooms = { "room.lobby": "Lobby", "room.tea": "Tea house", "room.*": "All rooms" };
+const reasons = { timeout: "Timed out", shutdown: "The server is going down", vanished: "Connection lost" }; // in short; else the server's sentence
 const page = crypto.getRandomValues(new Uint32Array(1))[0]; // tells our own messages, whose latency can be measured, from others'
 const kept = 200; // messages and journal entries shown
 const gate = document.getElementById("gate");
@@ -89,15 +90,17 @@ class Bank {
 		this.channel = channel;
 		if (old && this.live) this.note("", 4000, "The old client left.", "client-disconnect");
 		const channels = channel === "auto" ? "/config.json" : all.filter((entry) => entry.type === channel);
-		const set = (this.set = new ChannelSet({ channels, destination }));
+		const set = (this.set = new ChannelSet({ channels, destination, name: this.side }));
 		void old?.disconnectAll();
 		this.live = this.rooms = true;
 		this.status("trying", "Connecting");
 		this.label();
 		this.note("", "try", channel === "auto" ? "The first channel that works." : `${names[channel]} and nothing else.`);
-		set.on("channelConnect", ({ channel: { type }, reconnecting }) => {
+		set.on("channelConnect", ({ channel: { type }, reconnecting, resumed, held }) => {
 			this.status("up", `Connected over ${names[type]}`);
-			this.note("good", "up", `Connected over ${names[type]}${reconnecting ? " again" : ""}.`, `client …${set.clientId.slice(-6)}`);
+			const how = resumed ? " again, with nothing lost" : reconnecting ? " again, as a new client" : "";
+			const slow = held ? "" : " Other tabs hold the connections of this browser, so messages come a little later.";
+			this.note("good", "up", `Connected over ${names[type]}${how}.${slow}`, `client …${set.clientId.slice(-6)}`);
 		});
 		set.on("channelFault", ({ channelId, message }) => this.note("wait", "next", channelId ? `${channelId} did not work: ${message}` : message));
 		set.on("channelDisconnect", (end) => set === this.set && this.ended(end));
@@ -126,11 +129,12 @@ class Bank {
 		void old?.disconnect(); // after the new one has come, so that the ChannelSet always has a Consumer
 	}
 
-	ended({ code, name, message, setting, incident, willReconnect, retryAfterMillis }) {
+	ended({ code, name, kind, message, setting, incident, willReconnect, retryAfterMillis }) {
 		const more = [name, setting, incident && `incident ${incident}`, willReconnect && (retryAfterMillis ? `back in ${retryAfterMillis} ms` : "coming back")];
 		this.note(willReconnect ? "wait" : code === 4000 ? "" : "bad", code, message, more.filter(Boolean).join(" · "));
 		this.live = willReconnect;
-		this.status(willReconnect ? "trying" : "down", willReconnect ? "Reconnecting" : `Disconnected: ${code} ${name}`);
+		const why = reasons[kind] ?? message;
+		this.status(willReconnect ? "trying" : "down", willReconnect ? `${why.replace(/\.$/, "")}. Reconnecting` : `Disconnected: ${code} ${name}`);
 	}
 
 	enter(room) {

@@ -85,4 +85,5 @@ export const codes: Readonly<Record<number, Code>> = {
 	4548: {"code":4548,"name":"limit-sessions","sentence":"The server holds as many sessions as it may.","reconnect":"after","retryAfterMillis":3000,"setting":"max-sessions"},
 	4549: {"code":4549,"name":"limit-descriptors","sentence":"The server's process holds as many files and connections open as its operating system lets it.","reconnect":"after","retryAfterMillis":3000},
 	4550: {"code":4550,"name":"internal","sentence":"The server could not do this.","reconnect":"yes"},
+	4551: {"code":4551,"name":"bad-configuration","sentence":"The configuration has mistakes; nothing has changed.","reconnect":"no"},
 };
