@@ -243,19 +243,27 @@ func (d *destroyed) of(id string) (cause flexsession.Cause, n int) {
 
 // A connection whose end the client outlives is logged with the incident that was told on it.
 func TestTheEndOfAConnectionIsLogged(t *testing.T) {
-	log := new(logBook)
+	log, passwords := new(logBook), passwordsOf(t, "alice", "wonderland", "friends")
 	endpointtest.Each(t, func(o *server.Options) {
 		withAPI(o)
 		log.keep(o)
+		o.Passwords = passwords
 		for i := range o.Channels {
 			o.Channels[i].DeadPeerTimeout, o.Channels[i].ReliableReconnectDuration = 2*time.Second, time.Minute
 		}
 	}, func(t *testing.T, r *endpointtest.Rig, c *endpointtest.Client) {
+		logInAlice(r, c)
 		c.Send(`{"type":"command","operation":"client_ping","messageId":"h","heartbeat":1000}`)
 		time.Sleep(10 * time.Second)
 		told := c.WantEnd(message.CodeMissedHeartbeats)
 		synctest.Wait()
 		sameEnd(t, log, "connection ended", "client", c.ID, told)
+		if c.Kind == channel.WebSocket { // its session has ended with it, while the client lives
+			line := log.lines(t, "session destroyed", "incident", told.Text("incident"))
+			if len(line) != 1 || line[0]["user"] != "alice" || line[0]["clients"] != 1.0 {
+				t.Errorf("the log says of the session %v", line)
+			}
+		}
 		if told["incident"] == "" || told["setting"] != "dead-peer-timeout-millis" {
 			t.Errorf("the client was told %v", told)
 		}

@@ -223,6 +223,23 @@ func TestDiagnosticsAreSwitched(t *testing.T) {
 	}
 }
 
+// What came while diagnostics were off is not there when they are on again, and who switched them is in the log.
+func TestOffIsOff(t *testing.T) {
+	log, passwords := new(logBook), passwordsOf(t, "ann", "wonderland", "friends")
+	endpointtest.Each(t, func(o *server.Options) { withAPI(o); o.Passwords, o.Failover = passwords, "none"; log.keep(o) },
+		func(t *testing.T, r *endpointtest.Rig, _ *endpointtest.Client) {
+			c := connectWith(t, r, channel.WebSocket, report, "")
+			want(t, r, "PUT", "/diagnostics", `{"default":true}`)
+			c.Do("command", `"operation":"login","body":"YW5uOndvbmRlcmxhbmQ="`)
+			if got := want(t, r, "GET", "/clients/"+c.ID, "")["failovers"]; got != nil {
+				t.Errorf("%v", got)
+			}
+		})
+	if said := log.lines(t, "request", "method", "PUT"); len(said) != 3 || said[0]["level"] != "info" || said[0]["key"] != "tests" {
+		t.Errorf("the log: %v", said)
+	}
+}
+
 // What the policy is told is checked, and shown as it is understood.
 func TestDiagnosticsPolicy(t *testing.T) {
 	endpointtest.Run(t, withAPI, func(t *testing.T, r *endpointtest.Rig) {
