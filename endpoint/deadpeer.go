@@ -12,12 +12,13 @@ import (
 // LastError is what the connection under c failed of, as the socket told it to whoever asked first: io.EOF is an end in order. It is nil while the connection is well, or was closed by this side,
 // and where c is not of one of the server's listeners.
 func LastError(c net.Conn) error {
-	if s, _ := socketOf(c); s != nil {
-		if err := s.failed.Load(); err != nil {
-			return *err
-		}
+	s, _ := socketOf(c)
+	if s == nil {
+		return nil
 	}
-	return nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
 }
 
 // Unacknowledged says whether err is that of a connection whose peer acknowledged nothing for the time there was for it: dead-peer-timeout-millis, or the probes of TCP keep-alive. Where a router
@@ -35,9 +36,10 @@ func LostCode(c net.Conn) message.Code {
 }
 
 // MissedCode is the code for a peer that has left a ping or its heartbeats out for d: missed, or CodeUnacknowledgedBytes where not even its machine has acknowledged what was sent. So the first tells
-// of a program that hangs on a machine that lives; where the operating system cannot be asked (not Linux, not TCP) it may be either.
+// of a program that hangs on a machine that lives; where the operating system cannot be asked (not Linux, not TCP) it may be either. It does not block.
 func MissedCode(c net.Conn, missed message.Code, d time.Duration) message.Code {
-	if tcp := tcpOf(c); tcp != nil && unacknowledgedFor(tcp) >= d/2 { // not d: bytes that were sent after the ping have not waited for as long
+	tcp := tcpOf(c)
+	if tcp != nil && (dead(tcp) || unacknowledgedFor(tcp) >= d/2) { // dead: the kernel was faster. Not d: the bytes may be younger than the ping
 		return message.CodeUnacknowledgedBytes
 	}
 	return missed

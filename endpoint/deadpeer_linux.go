@@ -19,20 +19,32 @@ func setDeadPeer(c *net.TCPConn, d time.Duration) error {
 }
 
 // unacknowledgedFor is for how long the peer has acknowledged nothing of what was sent to it; zero where nothing waits for that.
-func unacknowledgedFor(c *net.TCPConn) (d time.Duration) {
-	var info syscall.TCPInfo
+func unacknowledgedFor(c *net.TCPConn) time.Duration {
+	info, err := tcpInfo(c)
+	if err != nil || info.Unacked == 0 {
+		return 0
+	}
+	return time.Duration(info.Last_ack_recv) * time.Millisecond
+}
+
+// dead says whether the connection is over, and not by a FIN: TCP_CLOSE of linux/tcp_states.h.
+func dead(c *net.TCPConn) bool {
+	const closed = 7
+	info, err := tcpInfo(c)
+	return err == nil && info.State == closed
+}
+
+// tcpInfo is TCP_INFO.
+func tcpInfo(c *net.TCPConn) (info syscall.TCPInfo, err error) {
 	size := uint32(unsafe.Sizeof(info))
-	err := control(c, func(fd int) error {
+	err = control(c, func(fd int) error {
 		_, _, errno := syscall.Syscall6(syscall.SYS_GETSOCKOPT, uintptr(fd), syscall.IPPROTO_TCP, syscall.TCP_INFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
 		if errno != 0 {
 			return errno
 		}
 		return nil
 	})
-	if err != nil || info.Unacked == 0 {
-		return 0
-	}
-	return time.Duration(info.Last_ack_recv) * time.Millisecond
+	return info, err
 }
 
 func control(c *net.TCPConn, f func(fd int) error) error {

@@ -12,3 +12,6 @@ func setDeadPeer(*net.TCPConn, time.Duration) error { return nil }
 
 // unacknowledgedFor is not known.
 func unacknowledgedFor(*net.TCPConn) time.Duration { return 0 }
+
+// dead is not known.
+func dead(*net.TCPConn) bool { return false }

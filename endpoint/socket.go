@@ -7,20 +7,25 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"sluice/channel"
 )
 
 // Socket is a connection of one of the server's listeners: what all its layers (PROXY, TLS) stand on. It knows what was set on it, and what it failed of: net/http tells its handlers only that
-// the peer is gone. Tune, LastError and Unacknowledged find it under its layers. All methods may be called from any goroutine.
+// the peer is gone. Tune and LastError find it under its layers. All methods may be called from any goroutine.
 type Socket struct {
 	net.Conn
 	KeepAlive *channel.KeepAlive // of the listener, and set by it; nil: as Go sets it
 
-	def    atomic.Pointer[channel.ChannelDefinition] // whose settings are set; nil: of none yet
-	failed atomic.Pointer[error]
+	def atomic.Pointer[channel.ChannelDefinition] // whose settings are set; nil: of none yet
+
+	mu     sync.Mutex // guards the following
+	failed error
+	told   chan struct{} // closed when failed is known; nil: nobody waits
 }
 
 func (s *Socket) socket() *Socket { return s }
@@ -28,31 +33,74 @@ func (s *Socket) socket() *Socket { return s }
 // Read implements net.Conn.
 func (s *Socket) Read(b []byte) (int, error) {
 	n, err := s.Conn.Read(b)
-	return n, s.Note(err)
+	if err != nil {
+		err = s.Note(err)
+	}
+	return n, err
 }
 
 // Write implements net.Conn.
 func (s *Socket) Write(b []byte) (int, error) {
 	n, err := s.Conn.Write(b)
-	return n, s.Note(err)
+	if err != nil {
+		err = s.Note(err)
+	}
+	return n, err
 }
 
-// Note remembers err if it says what became of the peer: not a deadline or a Close of this side's, and not an error that follows from one noted before. The kernel tells the cause once, to
-// whoever asks first, and whoever asks next reads a mere end; so Note returns the cause in place of io.EOF.
+// Note remembers err, which reading or writing failed of, if it says what became of the peer: not a deadline, or a Close of this side. The kernel tells the cause once, to whoever asks first; who
+// asks next reads a mere end, or writes to a broken pipe. So Note returns the cause in place of those.
 func (s *Socket) Note(err error) error {
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
 		return err
 	}
-	known := s.failed.Load()
-	if known == nil || *known == io.EOF && err != io.EOF { // an end in order is not the last word: the other direction may fail later
-		s.failed.Store(&err)
-		return err
+	if s.echoes(err) {
+		s.await()
 	}
-	if err == io.EOF {
-		return *known
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failed == nil || weak(s.failed) && !weak(err) {
+		s.failed = err
+	}
+	if s.told != nil && !weak(s.failed) {
+		close(s.told)
+		s.told = nil
+	}
+	if weak(err) {
+		return s.failed
 	}
 	return err
 }
+
+// weak says whether err may follow from another one: an end in order is not the last word either, as long as the other direction lives.
+func weak(err error) bool { return err == io.EOF || errors.Is(err, syscall.EPIPE) }
+
+// echoes says whether err follows from another one, which somebody else was told and notes at any moment.
+func (s *Socket) echoes(err error) bool {
+	tcp := tcpOf(s)
+	return tcp != nil && (errors.Is(err, syscall.EPIPE) || err == io.EOF && dead(tcp))
+}
+
+// await waits until the cause is known, but not for ever: a broken pipe may be one by itself (RFC 9293: a reset after the end).
+func (s *Socket) await() {
+	s.mu.Lock()
+	if s.failed != nil { // with an end in order before it, nobody else is told anything
+		s.mu.Unlock()
+		return
+	}
+	if s.told == nil {
+		s.told = make(chan struct{})
+	}
+	told := s.told
+	s.mu.Unlock()
+	select {
+	case <-told:
+	case <-time.After(causeWait):
+	}
+}
+
+// causeWait is how long a goroutine of a connection that is dead may wait for another's word of why.
+const causeWait = 100 * time.Millisecond
 
 // socketOf finds the Socket under the layers of c, else the lowest layer; both may be nil.
 func socketOf(c net.Conn) (*Socket, net.Conn) {

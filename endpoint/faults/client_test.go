@@ -24,10 +24,10 @@ import (
 const (
 	urlKey     = "SLUICE_FAULTS_URL"
 	kindKey    = "SLUICE_FAULTS_KIND"
-	promiseKey = "SLUICE_FAULTS_PROMISE" // milliseconds between its heartbeats, and what it promises of them; 0: none
+	promiseKey = "SLUICE_FAULTS_PROMISE" // what it promises of its heartbeats, in milliseconds; 0: it sends none
 )
 
-// ready is what the process of a client prints once it receives what is published on plain.
+// ready is what the process of a client prints once it has subscribed to plain, and receives.
 const ready = "ready"
 
 // runClient is the process of a client. It receives, and sends heartbeats if it is to, until it is killed or loses its connection; it never comes back.
@@ -68,13 +68,13 @@ func (c *client) promised() string {
 	return fmt.Sprintf(`,"heartbeat":%d`, c.promise)
 }
 
-// beat calls send with a heartbeat, as often as promised.
+// beat calls send with a heartbeat, as often as promised at least.
 func (c *client) beat(send func(line string) error) {
 	if c.promise == 0 {
 		return
 	}
 	for i := 0; ; i++ {
-		time.Sleep(time.Duration(c.promise) * time.Millisecond * 9 / 10)
+		time.Sleep(min(promise, time.Duration(c.promise)*time.Millisecond) * 9 / 10)
 		send(fmt.Sprintf(`{"type":"command","operation":"client_ping","messageId":"h%d"%s}`, i, c.promised())) // when it fails the connection is gone, and the next may get through
 	}
 }
@@ -185,7 +185,7 @@ func (c *client) polls() error {
 			}
 		}
 		if attach == 1 { // it brought the subscription-state; the next one waits
-			time.AfterFunc(100*time.Millisecond, func() { fmt.Println(ready) })
+			fmt.Println(ready)
 		}
 	}
 }

@@ -18,75 +18,93 @@ import (
 
 // hung are what becomes of the connections of a program that hangs on a machine that lives: its kernel goes on to acknowledge. A proxy that accepts and swallows looks the same. The times are those
 // of docs/dead-peers.md.
-var hung = []struct {
+var hung = map[string]struct {
 	kind    channel.Kind
 	promise time.Duration
+	change  func(*channel.ChannelDefinition)
 	lost
 }{
-	{channel.WebSocket, 0, lost{message.CodeMissedPong, deadPeer, late20(heartbeat) + deadPeer + goodbye, false}},
-	{channel.WebSocket, promise, lost{message.CodeMissedHeartbeats, deadPeer - promise, deadPeer + goodbye, false}},
-	{channel.Streaming, promise, lost{message.CodeMissedHeartbeats, deadPeer - promise, deadPeer, false}},
-	{channel.LongPoll, promise, lost{message.CodeMissedHeartbeats, deadPeer - promise, deadPeer, false}},
-	{channel.LongPoll, 0, lost{message.CodeConnectionClosed, 0, parked, false}}, // answered, for all that the server knows
+	"websocket":                             {channel.WebSocket, 0, as, lost{message.CodeMissedPong, deadPeer, beaten + deadPeer + goodbye, false}},
+	"websocket, heartbeats of the client":   {channel.WebSocket, promise, unbeaten, lost{message.CodeMissedHeartbeats, deadPeer - promise, deadPeer + goodbye, false}},
+	"streaming, heartbeats of the client":   {channel.Streaming, promise, as, lost{message.CodeMissedHeartbeats, deadPeer - promise, deadPeer, false}},
+	"longpoll, heartbeats of the client":    {channel.LongPoll, promise, patient, lost{message.CodeMissedHeartbeats, deadPeer - promise, deadPeer, false}},
+	"longpoll, answered for all it can see": {channel.LongPoll, 0, as, lost{message.CodeConnectionClosed, 0, parked, false}},
 }
 
-// late20 is a heartbeat's time with its spread: up to a twentieth more.
-func late20(d time.Duration) time.Duration { return d + d/20 }
+// beaten is the longest silence of a server with heartbeats: their time, and for the spread a twentieth more.
+const beaten = heartbeat + heartbeat/20
 
-func each(t *testing.T, f func(t *testing.T, i int)) {
-	for i, c := range hung {
-		name := string(c.kind)
-		if c.promise > 0 {
-			name += " with heartbeats"
-		}
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f(t, i)
-		})
-	}
-}
+// as leaves a channel as it is, unbeaten takes its heartbeats, and patient holds polls for longer than anything takes here.
+func as(*channel.ChannelDefinition)         {}
+func unbeaten(c *channel.ChannelDefinition) { c.ServerHeartbeat = 0 }
+func patient(c *channel.ChannelDefinition)  { c.WaitInterval = 20 * time.Second }
 
 // A process that is stopped.
 func TestFrozen(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, i int) {
-		w := newWorld(t, "127.0.0.1", nil)
-		c := w.client(w.url, hung[i].kind, hung[i].promise)
-		w.wantLost(w.fault(func() { c.Process.Signal(syscall.SIGSTOP) }), hung[i].lost)
-	})
+	for name, c := range hung {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "127.0.0.1", c.change)
+			p := w.client(w.url, c.kind, c.promise)
+			w.wantLost(w.fault(func() { p.Process.Signal(syscall.SIGSTOP) }), c.lost)
+		})
+	}
 }
 
 // A proxy that goes on to accept, and passes nothing on any more, in either direction: no FIN, no RST.
 func TestSwallowed(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, i int) {
-		w := newWorld(t, "127.0.0.1", nil)
-		p := newProxy(t, w.s.Addr("main").String())
-		w.client("http://"+p.Addr().String(), hung[i].kind, hung[i].promise)
-		w.wantLost(w.fault(func() { p.swallows.Store(true) }), hung[i].lost)
-	})
-}
-
-// A process that is stopped while there is much for it: write-timeout-millis ends what takes nothing.
-func TestFrozenAndFed(t *testing.T) {
-	t.Parallel()
-	for _, kind := range []channel.Kind{channel.WebSocket, channel.Streaming} { // a poll's answer is short
-		t.Run(string(kind), func(t *testing.T) {
+	for name, c := range hung {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, "127.0.0.1", nil)
-			c := w.client(w.url, kind, 0)
-			w.wantLost(w.fault(func() {
-				c.Process.Signal(syscall.SIGSTOP)
-				w.fill()
-			}), lost{message.CodeWriteTimeout, stuck, 2 * stuck, false})
+			w := newWorld(t, "127.0.0.1", c.change)
+			p := newProxy(t, w.s.Addr("main").String())
+			w.client("http://"+p.Addr().String(), c.kind, c.promise)
+			w.wantLost(w.fault(func() { p.swallows.Store(true) }), c.lost)
 		})
 	}
 }
 
-// Nobody looks for a stream's reader that promises no heartbeats and is sent no more than its buffers take: the stream stays, and the client with it.
+// A process that is stopped while there is much for it: what it does not take fills the buffers of its kernel, whose window closes, and then those of this one, where writes get stuck.
+// dead-peer-timeout-millis is for the first, write-timeout-millis for the second.
+func TestFrozenAndFed(t *testing.T) {
+	t.Parallel()
+	alone := func(deadPeer, stuck time.Duration) func(*channel.ChannelDefinition) {
+		return func(c *channel.ChannelDefinition) {
+			c.DeadPeerTimeout, c.WriteTimeout = deadPeer, stuck
+			unbeaten(c)
+		}
+	}
+	for name, c := range map[string]struct {
+		kind   channel.Kind
+		change func(*channel.ChannelDefinition)
+		lost
+	}{
+		"websocket, its window": {channel.WebSocket, alone(deadPeer, time.Minute), lost{message.CodeUnacknowledgedBytes, deadPeer, deadPeer + filling, false}},
+		"websocket, writes":     {channel.WebSocket, alone(0, stuck), lost{message.CodeWriteTimeout, stuck, stuck + filling, false}},
+		"streaming, its window": {channel.Streaming, alone(deadPeer, time.Minute), lost{message.CodeUnacknowledgedBytes, deadPeer, deadPeer + filling, false}},
+		"streaming, writes":     {channel.Streaming, alone(0, stuck), lost{message.CodeWriteTimeout, stuck, stuck + filling, false}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "127.0.0.1", c.change)
+			p := w.client(w.url, c.kind, 0)
+			w.wantLost(w.fault(func() {
+				p.Process.Signal(syscall.SIGSTOP)
+				w.fill()
+			}), c.lost)
+		})
+	}
+}
+
+// filling is how long it may take until the buffers are full.
+const filling = 500 * time.Millisecond
+
+// Nobody misses a stream's reader that promises no heartbeats and is sent no more than its buffers take: the stream stays, and the client with it.
 func TestFrozenAndNotFound(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "127.0.0.1", nil)
+	w := newWorld(t, "127.0.0.1")
 	c := w.client(w.url, channel.Streaming, 0)
 	w.fault(func() { c.Process.Signal(syscall.SIGSTOP) })
 	time.Sleep(heartbeat + deadPeer + stuck + reconnect + late)

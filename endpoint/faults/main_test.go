@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 		runClient()
 	default:
 		flag.Parse()
-		flag.Set("test.parallel", "32") // they do nothing but wait
+		flag.Set("test.parallel", "24") // they do nothing but wait
 		goleak.VerifyTestMain(around(m))
 	}
 }

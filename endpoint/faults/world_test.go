@@ -28,21 +28,22 @@ import (
 // ctx is for what ends with its process or its connection.
 var ctx = context.Background()
 
-// The settings of the tests: those of the shipped file, some twenty times as fast.
+// The settings of the tests: those of the shipped file, some ten or twenty times as fast.
 const (
 	heartbeat = 250 * time.Millisecond  // server-to-client-heartbeat-millis
-	promise   = 400 * time.Millisecond  // heartbeat-interval-millis of the clients that promise
-	deadPeer  = 1000 * time.Millisecond // dead-peer-timeout-millis
-	stuck     = 500 * time.Millisecond  // write-timeout-millis
-	parked    = 1200 * time.Millisecond // wait-interval-millis
-	reconnect = 700 * time.Millisecond  // reliable-reconnect-duration-millis
-	session   = 4 * time.Second         // session-timeout-minutes
+	promise   = 500 * time.Millisecond  // heartbeat-interval-millis of the clients that promise
+	deadPeer  = 1500 * time.Millisecond // dead-peer-timeout-millis
+	stuck     = 700 * time.Millisecond  // write-timeout-millis
+	parked    = 1500 * time.Millisecond // wait-interval-millis
+	reconnect = 1500 * time.Millisecond // reliable-reconnect-duration-millis
+	session   = 6 * time.Second         // session-timeout-minutes
+	longer    = 3 * time.Second         // … of what is not to pass in a test
 )
 
 // goodbye is how long a WebSocket that is ended may take to close: endpoint/websocket. late is what the clocks, the wheel and a busy machine may add to a time.
 const (
 	goodbye = 2 * time.Second
-	late    = 700 * time.Millisecond
+	late    = time.Second
 )
 
 // world is a server on real sockets.
@@ -62,8 +63,8 @@ func (w *world) Write(b []byte) (int, error) {
 	return w.log.Write(b)
 }
 
-// newWorld starts a server on a free port of host. change, which may be nil, changes each channel.
-func newWorld(t *testing.T, host string, change func(*channel.ChannelDefinition)) *world {
+// newWorld starts a server on a free port of host. change changes each channel.
+func newWorld(t *testing.T, host string, change ...func(*channel.ChannelDefinition)) *world {
 	t.Helper()
 	w := &world{t: t}
 	s, err := server.New(endpointtest.Options(func(o *server.Options) {
@@ -75,8 +76,8 @@ func newWorld(t *testing.T, host string, change func(*channel.ChannelDefinition)
 			c := &o.Channels[i]
 			c.ServerHeartbeat, c.DeadPeerTimeout, c.WriteTimeout, c.WaitInterval = heartbeat, deadPeer, stuck, parked
 			c.ReliableReconnectDuration, c.SessionTimeout = reconnect, session
-			if change != nil {
-				change(c)
+			for _, f := range change {
+				f(c)
 			}
 		}
 	}))
@@ -122,18 +123,34 @@ func (w *world) client(url string, kind channel.Kind, promise time.Duration, whe
 	if strings.TrimSpace(line) != ready {
 		w.t.Fatalf("the client said %q, %v", line, err)
 	}
+	for limit := time.Now().Add(10 * time.Second); !w.holds(kind); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(limit) {
+			w.t.Fatalf("the server does not hold the client\n%s", w.text())
+		}
+	}
 	return cmd
+}
+
+// holds says whether the server has a client that is attached and has acknowledged all, and with a poll whether that is one that waits: the first poll is answered and over at once, and the second one confirms what it
+// brought.
+func (w *world) holds(kind channel.Kind) bool {
+	clients := w.s.Registry().Clients()
+	if len(clients) != 1 {
+		return false
+	}
+	facts := clients[0].Facts()
+	_, unacknowledged := w.sockets()
+	return unacknowledged == 0 && facts.Transport == kind && (kind != channel.LongPoll || facts.Confirmed > 0 && len(w.ends("connection ended")) > 0)
 }
 
 // fill sends the client more than the buffers of two machines hold: who reads nothing takes nothing any more.
 func (w *world) fill() {
 	w.t.Helper()
-	body := json.RawMessage(`"` + strings.Repeat("x", 60<<10) + `"`)
+	m, refused := message.New("plain", nil, json.RawMessage(`"`+strings.Repeat("x", 60<<10)+`"`), nil, "", time.Now())
+	if refused != nil {
+		w.t.Fatal(refused)
+	}
 	for range 200 {
-		m, refused := message.New("plain", nil, body, nil, "", time.Now())
-		if refused != nil {
-			w.t.Fatal(refused)
-		}
 		for _, c := range w.s.Registry().Clients() {
 			c.Push(w.s.Broker().Destination("plain"), m)
 		}
@@ -210,7 +227,7 @@ func (w *world) wantLost(fault time.Time, want lost) {
 		w.t.Errorf("the connection ended by %d %s after %v, want %v after %v to %v", e.Code, e.Cause, e.at, want.code, want.least, want.most)
 	}
 	if want.kept {
-		time.Sleep(2 * reconnect)
+		time.Sleep(longer + reconnect)
 		if gone := w.ends("client destroyed"); len(gone) > 0 {
 			w.t.Errorf("the client, which is still heard of, ended by %d %s", gone[0].Code, gone[0].Cause)
 		}
@@ -228,7 +245,8 @@ func (w *world) wantGone(since time.Time) {
 	}
 	for limit := time.Now().Add(session + 5*time.Second); ; time.Sleep(10 * time.Millisecond) {
 		clients, sessions := w.s.Registry().Count()
-		records, open := w.s.Registry().Records(), w.open()
+		records := w.s.Registry().Records()
+		open, _ := w.sockets()
 		if clients+sessions+records+open == 0 {
 			return
 		}
@@ -238,22 +256,21 @@ func (w *world) wantGone(since time.Time) {
 	}
 }
 
-// open is how many sockets of the server are connected.
-func (w *world) open() (n int) {
-	_, port, _ := net.SplitHostPort(w.s.Addr("main").String())
-	var number uint16
-	fmt.Sscan(port, &number)
-	for _, file := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		for line := range strings.Lines(string(text)) { // proc_net(5): local address, remote address, state
-			f := strings.Fields(line)
-			if strings.HasSuffix(f[1], fmt.Sprintf(":%04X", number)) && f[3] == "01" && f[9] != "0" { // ESTABLISHED, and of a process
-				n++
-			}
+// sockets counts the server's that are connected, and the bytes that they have sent and nobody has acknowledged.
+func (w *world) sockets() (open, unacknowledged int) {
+	port := w.s.Addr("main").(*net.TCPAddr).Port
+	text, err := os.ReadFile("/proc/self/net/tcp")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line) // proc_net(5): number, local address, remote address, state, queues …, the tenth is 0 without a process
+		if strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) && f[3] == "01" && f[9] != "0" {
+			open++
+			var sent int
+			fmt.Sscanf(f[4], "%X:", &sent)
+			unacknowledged += sent
 		}
 	}
-	return n
+	return open, unacknowledged
 }
