@@ -145,7 +145,7 @@ func (x *Exchange) control(req *message.Request, send func([]byte)) {
 		}
 	case "detach":
 		if x.Client != nil {
-			x.Client.Leave()
+			x.Client.Leave(req.Attach)
 		}
 	default:
 		x.refuse(send, about(req, message.Errorf(message.CodeUnknownOperation, "%q", req.Operation)))

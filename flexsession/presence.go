@@ -149,10 +149,15 @@ func (c *FlexClient) Advise(pause time.Duration) {
 	}
 }
 
-// Leave notes that the client's page was left (control detach). It ends after reload-grace-millis, unless it attaches before.
-func (c *FlexClient) Leave() {
+// Leave notes that the client's page was left (control detach). It ends after reload-grace-millis, unless it attaches before. The page names the last attach
+// that it has made, or 0: where the next page has attached already, it comes too late.
+func (c *FlexClient) Leave(attach uint64) {
 	cause := Because(message.CodeClientDetached)
 	c.mu.Lock()
+	if attach != 0 && attach < c.attach {
+		c.mu.Unlock()
+		return
+	}
 	t := c.transport
 	if c.ended == nil && c.presence.def.ReloadGrace > 0 && !c.unreliable {
 		c.transport = nil

@@ -73,8 +73,8 @@ func TestAwayClientEnds(t *testing.T) {
 		"a poll is answered with a pause":  {poll, nil, func(l *life) { tr := l.on(); l.c.Attach(tr, 1, 0); l.c.Advise(30 * time.Second); l.c.Detach(tr, lost) }, 45 * time.Second, message.CodeClientVanished},
 		"a poll is answered, as in LCDS":   {strictPoll, nil, func(l *life) { tr := l.on(); l.c.Attach(tr, 1, 0); l.c.Detach(tr, lost) }, 0, 0},
 		"never attached":                   {poll, nil, func(*life) {}, 15 * time.Second, message.CodeClientVanished},
-		"the page was left":                {channel.ChannelDefinition{Kind: channel.WebSocket, ReliableReconnectDuration: 15 * time.Second, ReloadGrace: 3 * time.Second}, nil, func(l *life) { l.c.Attach(l.on(), 1, 0); l.c.Leave() }, 3 * time.Second, message.CodeClientDetached},
-		"the page was left, without grace": {socket, nil, func(l *life) { l.c.Attach(l.on(), 1, 0); l.c.Leave() }, 0, message.CodeClientDetached},
+		"the page was left":                {channel.ChannelDefinition{Kind: channel.WebSocket, ReliableReconnectDuration: 15 * time.Second, ReloadGrace: 3 * time.Second}, nil, func(l *life) { l.c.Attach(l.on(), 1, 0); l.c.Leave(1) }, 3 * time.Second, message.CodeClientDetached},
+		"the page was left, without grace": {socket, nil, func(l *life) { l.c.Attach(l.on(), 1, 0); l.c.Leave(1) }, 0, message.CodeClientDetached},
 		"a fault is final":                 {socket, nil, func(l *life) { tr := l.on(); l.c.Attach(tr, 1, 0); l.c.Detach(tr, Because(message.CodeProtocolError)) }, 0, message.CodeProtocolError},
 		"attached":                         {socket, nil, func(l *life) { l.c.Attach(l.on(), 1, 0) }, 0, 0},
 		"back in time": {socket, nil, func(l *life) {
@@ -86,9 +86,14 @@ func TestAwayClientEnds(t *testing.T) {
 		}, 0, 0},
 		"back from a reload": {channel.ChannelDefinition{Kind: channel.WebSocket, ReloadGrace: 3 * time.Second}, nil, func(l *life) {
 			l.c.Attach(l.on(), 1, 0)
-			l.c.Leave()
+			l.c.Leave(1)
 			time.Sleep(2 * time.Second)
 			l.c.Attach(l.on(), 2, 0)
+		}, 0, 0},
+		"a page's goodbye is overtaken by the next page": {channel.ChannelDefinition{Kind: channel.WebSocket, ReloadGrace: 3 * time.Second}, nil, func(l *life) {
+			l.c.Attach(l.on(), 1, 0)
+			l.c.Attach(l.on(), 2, 0)
+			l.c.Leave(1)
 		}, 0, 0},
 		"requests put it off": {poll, nil, func(l *life) { time.Sleep(10 * time.Second); l.c.Touch() }, 25 * time.Second, message.CodeClientVanished},
 	} {
