@@ -23,7 +23,7 @@ func TestStoredHalfEnds(t *testing.T) {
 			o.Channels[i].InvalidateSessionOnDisconnect = true
 		}
 	}
-	lastingly(t, invalidate, func(t *testing.T, l *lasting) {
+	onDirectory(t, invalidate, func(t *testing.T, l *directory) {
 		l.Connect(channel.WebSocket)
 		stranger := l.Connect(channel.LongPoll, "Origin", foreign)
 		guest := l.Do("GET", "/streaming/chat", "")
@@ -65,7 +65,7 @@ func TestStoredHalfEnds(t *testing.T) {
 func TestLogoutIsStored(t *testing.T) {
 	for _, kind := range endpointtest.Kinds {
 		t.Run(string(kind), func(t *testing.T) {
-			lastingly(t, people(t, "ann:members"), func(t *testing.T, l *lasting) {
+			onDirectory(t, people(t, "ann:members"), func(t *testing.T, l *directory) {
 				one, cookie := l.logIn(channel.LongPoll)
 				two := l.Connect(channel.Streaming, "Cookie", cookie)
 				three := l.Connect(kind, "Cookie", cookie)
@@ -107,7 +107,7 @@ func TestLogoutIsStored(t *testing.T) {
 
 // Where fewer sessions may be than there were, those that were active last stay.
 func TestTooManyStoredSessions(t *testing.T) {
-	lastingly(t, nil, func(t *testing.T, l *lasting) {
+	onDirectory(t, nil, func(t *testing.T, l *directory) {
 		var cookies []string
 		for range 3 {
 			_, _, h := l.Post("/longpoll", connectLine)
@@ -142,7 +142,7 @@ func TestChannelOfAStoredSessionIsGone(t *testing.T) {
 			o.Channels = all
 		}
 	}
-	lastingly(t, only(channel.Streaming, 15*time.Minute), func(t *testing.T, l *lasting) {
+	onDirectory(t, only(channel.Streaming, 15*time.Minute), func(t *testing.T, l *directory) {
 		l.Post("/streaming", connectLine)
 		l.stop()
 		l.start(only(channel.LongPoll, time.Hour))
@@ -160,7 +160,7 @@ func TestChannelOfAStoredSessionIsGone(t *testing.T) {
 
 // While the store fails, clients work on without a cookie, attributes are refused, and no old cookie gets anybody's rights.
 func TestStoreFails(t *testing.T) {
-	lastingly(t, people(t, "ann:members"), func(t *testing.T, l *lasting) {
+	onDirectory(t, people(t, "ann:members"), func(t *testing.T, l *directory) {
 		c := l.Connect(channel.LongPoll)
 		s := l.session()
 		dropped := l.Connect(channel.Streaming)
@@ -187,7 +187,7 @@ func TestStoreFails(t *testing.T) {
 
 // Many browsers at a time come, log in, remember things and go, while the server goes down; what was acknowledged is there after the restart.
 func TestSessionsConcurrently(t *testing.T) {
-	lastingly(t, people(t, "ann:members"), func(t *testing.T, l *lasting) {
+	onDirectory(t, people(t, "ann:members"), func(t *testing.T, l *directory) {
 		var mu sync.Mutex
 		acknowledged := map[string]int{} // by cookie
 		var all sync.WaitGroup

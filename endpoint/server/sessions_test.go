@@ -21,8 +21,8 @@ import (
 	"sluice/flexsession/filestore"
 )
 
-// lasting is a data directory, and the servers that use it one after the other.
-type lasting struct {
+// directory is a data directory, and the servers that use it one after the other.
+type directory struct {
 	*endpointtest.Rig // the one that runs
 
 	t     *testing.T
@@ -30,18 +30,18 @@ type lasting struct {
 	store *filestore.Store
 }
 
-// lastingly runs f in a bubble with a first server.
-func lastingly(t *testing.T, change func(*server.Options), f func(t *testing.T, l *lasting)) {
+// onDirectory runs f in a bubble with a first server.
+func onDirectory(t *testing.T, change func(*server.Options), f func(t *testing.T, l *directory)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		l := &lasting{t: t, dir: t.TempDir()}
+		l := &directory{t: t, dir: t.TempDir()}
 		l.start(change)
 		f(t, l)
 	})
 }
 
 // start starts a server on the directory.
-func (l *lasting) start(change func(*server.Options)) {
+func (l *directory) start(change func(*server.Options)) {
 	l.t.Helper()
 	store, err := filestore.Open(l.dir, filestore.Options{})
 	if err != nil {
@@ -58,7 +58,7 @@ func (l *lasting) start(change func(*server.Options)) {
 }
 
 // stop ends the server in order.
-func (l *lasting) stop() {
+func (l *directory) stop() {
 	l.t.Helper()
 	if err := errors.Join(l.Server.Shutdown(context.Background()), l.store.Close()); err != nil {
 		l.t.Fatal(err)
@@ -66,7 +66,7 @@ func (l *lasting) stop() {
 }
 
 // crash leaves the directory as it is: who starts next finds a copy of it, and nothing of what the server does from now on.
-func (l *lasting) crash() {
+func (l *directory) crash() {
 	l.t.Helper()
 	synctest.Wait()
 	text, err := os.ReadFile(filepath.Join(l.dir, filestore.FileName))
@@ -77,7 +77,7 @@ func (l *lasting) crash() {
 }
 
 // logIn connects over kind, logs ann in there, and returns the client and its cookie.
-func (l *lasting) logIn(kind channel.Kind) (c *endpointtest.Client, cookie string) {
+func (l *directory) logIn(kind channel.Kind) (c *endpointtest.Client, cookie string) {
 	l.t.Helper()
 	c = l.Connect(kind)
 	_, lines, h := l.Post("/"+string(kind), login("ann", "secret", 1), append(c.Auth(), "Cookie", c.Cookie)...)
@@ -88,7 +88,7 @@ func (l *lasting) logIn(kind channel.Kind) (c *endpointtest.Client, cookie strin
 }
 
 // session is the only one there is.
-func (l *lasting) session() flexsession.Session {
+func (l *directory) session() flexsession.Session {
 	l.t.Helper()
 	synctest.Wait()
 	all := l.Server.Registry().Sessions()
@@ -99,7 +99,7 @@ func (l *lasting) session() flexsession.Session {
 }
 
 // who is the user that a cookie brings, nil where it brings none, and says whether the cookie is still good: it is not set anew.
-func (l *lasting) who(cookie string) (user any, good bool) {
+func (l *directory) who(cookie string) (user any, good bool) {
 	l.t.Helper()
 	_, lines, h := l.Post("/longpoll", connectLine, "Cookie", cookie)
 	body, ok := lines[0]["body"].(map[string]any)
@@ -109,7 +109,7 @@ func (l *lasting) who(cookie string) (user any, good bool) {
 	return body["user"], h.Get("Set-Cookie") == ""
 }
 
-func (l *lasting) wantWho(cookie string, user any, good bool) {
+func (l *directory) wantWho(cookie string, user any, good bool) {
 	l.t.Helper()
 	if u, g := l.who(cookie); u != user || g != good {
 		l.t.Errorf("the cookie brings %v, and is good: %v; want %v and %v", u, g, user, good)
@@ -117,7 +117,7 @@ func (l *lasting) wantWho(cookie string, user any, good bool) {
 }
 
 // kept are the ids of the sessions in the store.
-func (l *lasting) kept() (n int) {
+func (l *directory) kept() (n int) {
 	l.t.Helper()
 	synctest.Wait()
 	if err := l.store.Each(func(string, []byte, time.Time) { n++ }); err != nil {
@@ -161,7 +161,7 @@ func TestSessionOutlivesARestart(t *testing.T) {
 	for _, kind := range []channel.Kind{channel.Streaming, channel.LongPoll} {
 		t.Run(string(kind), func(t *testing.T) {
 			var before, after lives
-			lastingly(t, func(o *server.Options) { people(t, "ann:members")(o); before.listen(o) }, func(t *testing.T, l *lasting) {
+			onDirectory(t, func(o *server.Options) { people(t, "ann:members")(o); before.listen(o) }, func(t *testing.T, l *directory) {
 				c, cookie := l.logIn(kind)
 				first := l.session()
 				if err := first.SetAttribute("cart", []string{"tea", "milk"}); err != nil {
@@ -203,7 +203,7 @@ func TestSessionOutlivesARestart(t *testing.T) {
 func TestRemovedUser(t *testing.T) {
 	for name, next := range map[string]func(*server.Options){"one user less": people(t, "bob"), "no users": nil} {
 		t.Run(name, func(t *testing.T) {
-			lastingly(t, people(t, "ann:members", "bob"), func(t *testing.T, l *lasting) {
+			onDirectory(t, people(t, "ann:members", "bob"), func(t *testing.T, l *directory) {
 				_, cookie := l.logIn(channel.LongPoll)
 				l.stop()
 				l.start(next)
@@ -231,7 +231,7 @@ func TestSessionTimeoutOverARestart(t *testing.T) {
 		{idle: 10 * time.Minute, down: 17 * time.Minute, crash: true},
 	} {
 		t.Run(fmt.Sprintf("idle %v, down %v, crash %v", c.idle, c.down, c.crash), func(t *testing.T) {
-			lastingly(t, nil, func(t *testing.T, l *lasting) {
+			onDirectory(t, nil, func(t *testing.T, l *directory) {
 				_, lines, h := l.Post("/longpoll", connectLine)
 				if lines[0].Text("type") != "acknowledge" {
 					t.Fatal(lines)
@@ -279,7 +279,7 @@ func TestSessionTimeoutOverARestart(t *testing.T) {
 
 // A restored session that is used lives on, and one whose timeout is off is not counted.
 func TestRestoredSessionIsTouched(t *testing.T) {
-	lastingly(t, nil, func(t *testing.T, l *lasting) {
+	onDirectory(t, nil, func(t *testing.T, l *directory) {
 		c := l.Connect(channel.LongPoll)
 		l.stop()
 		time.Sleep(14 * time.Minute)
