@@ -182,13 +182,26 @@ func (k *Core) body(w http.ResponseWriter, r *http.Request, def *channel.Channel
 func (q *Request) Session() flexsession.Session {
 	record := q.Client.Record()
 	if record == nil {
+		guest := q.Core.Registry.NewGuestRecord(q.Def)
 		var err *message.Error
-		if record, err = q.Client.SetRecord(q.Core.Registry.NewGuestRecord(q.Def)); err != nil {
+		if record, err = q.Client.SetRecord(guest); err != nil {
+			guest.End(flexsession.Because(err.Code)) // nobody will
 			return nil
 		}
 	}
 	_, limit := UserAgentOf(q.Def, q.Peer.UserAgent)
 	return record.Session(q.Def, q.Peer, limit)
+}
+
+// Ended is why Session was nil: the client has ended, or its record has, and the client is about to.
+func (q *Request) Ended() *flexsession.Cause {
+	if cause := q.Client.Ended(); cause != nil {
+		return cause
+	}
+	if r := q.Client.Record(); r != nil {
+		return r.Ended()
+	}
+	return nil
 }
 
 // CookieCame says whether the request brought the cookie of the client's record, which is told to clients.

@@ -34,6 +34,7 @@ type Record struct {
 	clients   map[*FlexClient]struct{}
 	open_     int
 	ended     bool
+	cause     Cause // with ended
 }
 
 // ID is the record's inner id. It is never shown to a client.
@@ -236,6 +237,17 @@ func (r *Record) members() []*FlexClient {
 	return all
 }
 
+// Ended is why the record ended, or nil while it lives. Its clients end a moment later.
+func (r *Record) Ended() *Cause {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ended {
+		return nil
+	}
+	cause := r.cause
+	return &cause
+}
+
 // End ends the record, its sessions and its clients. Only the first End has an effect.
 func (r *Record) End(cause Cause) bool {
 	cause = cause.WithIncident()
@@ -244,7 +256,7 @@ func (r *Record) End(cause Cause) bool {
 		r.mu.Unlock()
 		return false
 	}
-	r.ended = true
+	r.ended, r.cause = true, cause
 	sessions, token, stored := r.sessions, r.token, r.stored
 	r.sessions = nil
 	r.mu.Unlock()

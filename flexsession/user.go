@@ -112,7 +112,7 @@ func (c *FlexClient) Logout() *Record {
 	r, level := c.record, c.fromRecord
 	c.mu.Unlock()
 	cause := Because(message.CodeLogout)
-	if !level {
+	if !level || r == nil { // without one: the client has outlived the record
 		c.End(cause)
 		return nil
 	}

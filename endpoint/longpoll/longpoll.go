@@ -48,7 +48,7 @@ func (e *Endpoint) poll(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	}
 	session, _ := q.Session().(*flexsession.LongPollSession)
 	if session == nil {
-		endpoint.AnswerAttach(w, endpoint.GoneLine(q.Client.Ended()))
+		endpoint.AnswerAttach(w, endpoint.GoneLine(q.Ended()))
 		return
 	}
 	if req.HasGot {

@@ -62,7 +62,7 @@ func (e *Endpoint) open(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	}
 	session, _ := q.Session().(*flexsession.StreamingSession)
 	if session == nil {
-		e.core.Refuse(w, r, &message.Error{Code: message.CodeUnknownClient})
+		endpoint.AnswerAttach(w, endpoint.GoneLine(q.Ended()))
 		return
 	}
 	leave, err := e.place(session)
