@@ -120,7 +120,7 @@ func (k *Core) Read(w http.ResponseWriter, r *http.Request, def *channel.Channel
 	}
 	if id, secret, ok := Bearer(r); ok {
 		c, ended := k.Registry.Client(id, secret)
-		if c == nil {
+		if c == nil || c.Foreign(k.CookieRecord(r)) {
 			k.gone(w, ended)
 			return nil
 		}

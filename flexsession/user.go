@@ -23,6 +23,15 @@ func (c *FlexClient) user() string {
 	return ""
 }
 
+// Foreign says whether r, the login record of a cookie or nil, is that of another user: whoever comes with it and the client's secret is not who the client is.
+func (c *FlexClient) Foreign(r *Record) bool {
+	if r == nil {
+		return false
+	}
+	mine, other := c.Principal(), r.Principal()
+	return mine != nil && other != nil && mine.Name != other.Name
+}
+
 // Record is the login record the client belongs to; nil for one that came over a WebSocket without a cookie.
 func (c *FlexClient) Record() *Record {
 	c.mu.Lock()

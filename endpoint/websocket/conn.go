@@ -379,7 +379,7 @@ func (c *conn) Attach(req *message.Request, reply func([]byte)) {
 		return
 	case client == nil:
 		known, ended := c.core().Registry.Client(req.DSId, req.Secret)
-		if known == nil {
+		if known == nil || known.Foreign(c.session.Record()) {
 			reply(endpoint.GoneLine(ended))
 			return
 		}
