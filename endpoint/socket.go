@@ -100,7 +100,7 @@ func (s *Socket) await() {
 }
 
 // causeWait is how long a goroutine of a connection that is dead may wait for another's word of why.
-const causeWait = 100 * time.Millisecond
+const causeWait = time.Second
 
 // socketOf finds the Socket under the layers of c, else the lowest layer; both may be nil.
 func socketOf(c net.Conn) (*Socket, net.Conn) {
