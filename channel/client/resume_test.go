@@ -72,15 +72,30 @@ func (r *roads) open(open ...client.Kind) {
 }
 
 // hit does something to all that is on the roads.
-func (r *roads) hit(fault func(*endpointtest.Conn)) {
+func (r *roads) hit(fault func(...*endpointtest.Conn)) {
 	r.mu.Lock()
 	conns := r.conns
 	r.conns = map[client.Kind][]*endpointtest.Conn{}
 	r.mu.Unlock()
-	for _, list := range conns {
-		for _, c := range list {
-			fault(c)
-		}
+	fault(slices.Concat(conns[client.WebSocket], conns[client.Streaming], conns[client.LongPoll])...)
+}
+
+// reset breaks connections, with some of what was sent last still under way in both directions.
+func reset(conns ...*endpointtest.Conn) {
+	for _, c := range conns {
+		c.Freeze()
+		c.Peer().Freeze()
+	}
+	time.Sleep(time.Second)
+	for _, c := range conns {
+		c.Reset()
+	}
+}
+
+// silence cuts them without a word.
+func silence(conns ...*endpointtest.Conn) {
+	for _, c := range conns {
+		c.Cut()
 	}
 }
 
@@ -202,7 +217,7 @@ func (r *roads) wentOn(t *testing.T, before map[string]bool, least int, sets ...
 // From every channel to every other, and back, in the middle of traffic: nothing is lost and nothing comes twice, be it that the connection breaks,
 // or that it just falls silent, which takes longer to find: of a poll that was answered into the void the server does not know.
 func TestResumeOverAllPairs(t *testing.T) {
-	for name, fault := range map[string]func(*endpointtest.Conn){"reset": (*endpointtest.Conn).Reset, "silence": (*endpointtest.Conn).Cut} {
+	for name, fault := range map[string]func(...*endpointtest.Conn){"reset": reset, "silence": silence} {
 		keep, gap := 15*time.Second, 5*time.Second
 		if name == "silence" {
 			keep, gap = time.Minute, 45*time.Second
@@ -244,10 +259,10 @@ func TestResumeAtRandom(t *testing.T) {
 						time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
 						r.open(kinds[random.IntN(3)], kinds[random.IntN(3)])
 						if random.IntN(4) == 0 {
-							r.hit((*endpointtest.Conn).Cut)
+							r.hit(silence)
 							time.Sleep(50 * time.Second)
 						} else {
-							r.hit((*endpointtest.Conn).Reset)
+							r.hit(reset)
 						}
 						if random.IntN(2) == 0 {
 							time.Sleep(3 * time.Second)
@@ -273,7 +288,7 @@ func TestTooLate(t *testing.T) {
 				}
 				time.Sleep(time.Second)
 				r.open()
-				r.hit((*endpointtest.Conn).Reset)
+				r.hit(reset)
 				time.Sleep(20 * time.Second)
 				if len(r.ids()) != 0 {
 					t.Error("the server still has the client")
