@@ -134,17 +134,22 @@ func (k *Core) Attach(c *flexsession.FlexClient, t flexsession.Transport, def *c
 	case a.Displaced != 0:
 		return message.AppendDisplaced(nil, message.Displaced{Attach: a.Displaced}), 0
 	}
+	k.Review(c, def)
+	answer := message.Attached{Attach: attach, Have: a.Have, WindowMessages: a.Window.Messages, WindowBytes: a.Window.Bytes, Cookie: cookie}
+	if a.Moved {
+		answer.Times = &message.Times{Reconnect: def.ReliableReconnectDuration, ReloadGrace: def.ReloadGrace, ServerHeartbeat: def.ServerHeartbeat, DeadPeer: def.DeadPeerTimeout}
+	}
+	return message.AppendAttached(nil, answer), a.Epoch
+}
+
+// Review ends the subscriptions of c that its user may not have on the channel of def; c is told by counted lines.
+func (k *Core) Review(c *flexsession.FlexClient, def *channel.ChannelDefinition) {
 	c.Review(func(s *flexsession.MessageClient) *message.Error {
 		if err := k.Broker.Allow(def.Constraint, c.Principal()); err != nil {
 			return err
 		}
 		return k.Broker.Destination(s.Destination()).AllowSubscribe(def, c.Principal())
 	})
-	answer := message.Attached{Attach: attach, Have: a.Have, WindowMessages: a.Window.Messages, WindowBytes: a.Window.Bytes, Cookie: cookie}
-	if a.Moved {
-		answer.Times = &message.Times{Reconnect: def.ReliableReconnectDuration, ReloadGrace: def.ReloadGrace, ServerHeartbeat: def.ServerHeartbeat, DeadPeer: def.DeadPeerTimeout}
-	}
-	return message.AppendAttached(nil, answer), a.Epoch
 }
 
 // DisconnectLine is the last line of a connection that the server ends.

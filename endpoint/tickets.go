@@ -18,9 +18,8 @@ const ticketsPerClient = 8
 // Tickets lets a GET that cannot carry a header (EventSource) read as the user of a client: a ticket is good for one use within 30 seconds. At most 8 of a client are out at
 // a time, its own oldest give way, and at most max of all, of which the oldest give way. It is safe for concurrent use.
 type Tickets struct {
-	max int
-
 	mu      sync.Mutex // guards the following
+	max     int
 	out     map[string]ticket
 	order   []string            // oldest first; also of some that are out no more
 	clients map[string][]string // what is out of each, oldest first
@@ -35,6 +34,13 @@ type ticket struct {
 // NewTickets makes one that lets max tickets be out.
 func NewTickets(max int) *Tickets {
 	return &Tickets{max: max, out: make(map[string]ticket), clients: make(map[string][]string)}
+}
+
+// SetMax lets so many be out. Where there are more, the oldest give way with the next one.
+func (t *Tickets) SetMax(max int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.max = max
 }
 
 // Issue makes a ticket for the client of that id and its user p, who may be nil: nobody.

@@ -1,9 +1,11 @@
 package flexsession
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
 	"runtime"
@@ -99,6 +101,19 @@ func (p *Passwords) Verify(user, password string) (*channel.Principal, bool) {
 func (p *Passwords) User(name string) (*channel.Principal, bool) {
 	entry, ok := p.users[name]
 	return entry.principal, ok
+}
+
+// Len is how many users there are.
+func (p *Passwords) Len() int { return len(p.users) }
+
+// Same says whether both are nil or have the same users, with the same hashes and roles.
+func (p *Passwords) Same(other *Passwords) bool {
+	if p == nil || other == nil {
+		return p == other
+	}
+	return maps.EqualFunc(p.users, other.users, func(a, b passwordEntry) bool {
+		return bytes.Equal(a.hash, b.hash) && slices.Equal(a.principal.Roles, b.principal.Roles)
+	})
 }
 
 // anyHash is a hash that costs as much to compare with as any of that cost. No password is known for it, and its result is not looked at.

@@ -35,6 +35,50 @@ func (g *Registry) Reconfigure(limits Options, defs map[string]*channel.ChannelD
 	}
 }
 
+// Relogin gives everyone who has logged in, and whose login does not end by itself, the Principal that user says for his name: it must have the same name. Whatever belongs to who is not there any more ends with the
+// cause gone: the records with their clients, and clients that logged in for themselves.
+func (g *Registry) Relogin(user func(name string) (*channel.Principal, bool), gone Cause) {
+	look := func(p *channel.Principal, replace func(before, after *channel.Principal), end func(Cause) bool) {
+		if p == nil || !p.Expires.IsZero() {
+			return
+		}
+		if after, ok := user(p.Name); ok {
+			replace(p, after)
+		} else {
+			end(gone)
+		}
+	}
+	for _, r := range g.allRecords() {
+		look(r.Principal(), r.replaceUser, r.End)
+	}
+	for _, c := range g.Clients() {
+		look(c.Principal(), c.replaceUser, c.End)
+	}
+}
+
+func (r *Record) replaceUser(before, after *channel.Principal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.principal == before {
+		r.principal = after
+	}
+}
+
+func (c *FlexClient) replaceUser(before, after *channel.Principal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.principal == before {
+		c.principal = after
+	}
+}
+
+// Transport is what the client is attached to, or nil.
+func (c *FlexClient) Transport() Transport {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.transport
+}
+
 // definition is def as it is now.
 func (g *Registry) definition(def *channel.ChannelDefinition) *channel.ChannelDefinition {
 	if defs := g.defs.Load(); defs != nil && (*defs)[def.ID] != nil {

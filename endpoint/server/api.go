@@ -49,6 +49,7 @@ func (s *Server) mountAPI(r chi.Router, core *endpoint.Core) {
 		r.Get("/subscriptions", a.subscriptions)
 		r.Get("/diagnostics", a.diagnostics)
 		r.Put("/diagnostics", serve(a, a.setDiagnostics))
+		r.Post("/reload", a.reload)
 	})
 }
 
@@ -72,7 +73,7 @@ func (a *api) authorise(next http.Handler) http.Handler {
 			return
 		}
 		event := a.log.Debug()
-		if r.Method == http.MethodPut || r.URL.Path == "/api/v1/disconnect" {
+		if r.Method == http.MethodPut || r.URL.Path == "/api/v1/disconnect" || r.URL.Path == "/api/v1/reload" {
 			event = a.log.Info() // who changed something, or ended others
 		}
 		event.Str("key", id).Str("method", r.Method).Str("path", r.URL.Path).Msg("request")

@@ -25,6 +25,9 @@ const apiKey = "a key of the tests"
 func withAPI(o *server.Options) {
 	o.APIKeys = []server.APIKey{{ID: "other", Value: "the key of another"}, {ID: "tests", Value: apiKey}}
 	o.Version = "1.2.3"
+	o.Reload = func() (*server.Reloaded, error) {
+		return &server.Reloaded{Changed: []server.Change{{Setting: "api/key[new]", New: "new"}}, NeedsRestart: []server.Change{}}, nil
+	}
 }
 
 // object is an answer of the API.

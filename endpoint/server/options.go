@@ -42,6 +42,9 @@ type Options struct {
 	Version string         // told by the API
 	Logger  zerolog.Logger // the zero Logger is silent
 
+	// Reload, if not nil, is what POST /api/v1/reload does: to read the configuration again and hand it to [Server.Reload]. Its errors are those.
+	Reload func() (*Reloaded, error)
+
 	// Log, if not nil, is the logger for a category ("Endpoint", "Client", "Service" …, as in BlazeDS); otherwise Logger serves all.
 	Log func(category string) zerolog.Logger
 }

@@ -35,6 +35,7 @@ type Server struct {
 	running   sync.WaitGroup
 	closing   chan struct{} // closed when Shutdown begins
 	once      sync.Once
+	reloading sync.Mutex // held by Reload
 }
 
 // New makes a server. All mistakes in the options are reported together.

@@ -1,0 +1,97 @@
+package server
+
+import (
+	"slices"
+
+	"sluice/flexsession"
+)
+
+// touch says what a setting holds for: everything that lives, or what is on channels and destinations of these ids.
+type touch struct {
+	all                    bool
+	channels, destinations []string
+}
+
+func (t *touch) none() bool { return !t.all && len(t.channels)+len(t.destinations) == 0 }
+
+// census is what lives, as far as touches ask for it.
+type census struct {
+	sessions map[string]string // the channel of each session, by its id
+	clients  []resident
+}
+
+// resident is a client.
+type resident struct {
+	channel      string
+	sessions     []string
+	destinations []string
+}
+
+func newCensus(g *flexsession.Registry) *census {
+	c := &census{sessions: map[string]string{}}
+	for _, s := range g.Sessions() {
+		c.sessions[s.ID()] = s.Endpoint()
+	}
+	for _, client := range g.Clients() {
+		f := client.Facts()
+		one := resident{channel: f.Channel, sessions: f.Sessions}
+		for _, s := range client.Subscriptions() {
+			if d := s.Destination(); !slices.Contains(one.destinations, d) {
+				one.destinations = append(one.destinations, d)
+			}
+		}
+		c.clients = append(c.clients, one)
+	}
+	return c
+}
+
+// touched counts the sessions and clients that any of the touches is about.
+func (c *census) touched(touches ...touch) (sessions, clients int) {
+	var all touch
+	for _, t := range touches {
+		all.all = all.all || t.all
+		all.channels, all.destinations = append(all.channels, t.channels...), append(all.destinations, t.destinations...)
+	}
+	if all.none() {
+		return 0, 0
+	}
+	if all.all {
+		return len(c.sessions), len(c.clients)
+	}
+	found := map[string]bool{}
+	for id, channel := range c.sessions {
+		if slices.Contains(all.channels, channel) {
+			found[id] = true
+		}
+	}
+	for _, one := range c.clients {
+		subscribed := slices.ContainsFunc(one.destinations, func(d string) bool { return slices.Contains(all.destinations, d) })
+		if subscribed {
+			for _, id := range one.sessions {
+				found[id] = true
+			}
+		}
+		if subscribed || slices.Contains(all.channels, one.channel) {
+			clients++
+		}
+	}
+	return len(found), clients
+}
+
+// count fills in how many sessions and clients each change holds for, and all of those that hold now together.
+func (r *Reloaded) count(g *flexsession.Registry) {
+	var touches []touch
+	for _, c := range slices.Concat(r.Changed, r.NeedsRestart) {
+		touches = append(touches, c.touch)
+	}
+	if !slices.ContainsFunc(touches, func(t touch) bool { return !t.none() }) {
+		return
+	}
+	all := newCensus(g)
+	for _, list := range [][]Change{r.Changed, r.NeedsRestart} {
+		for i := range list {
+			list[i].Sessions, list[i].Clients = all.touched(list[i].touch)
+		}
+	}
+	r.Sessions, r.Clients = all.touched(touches[:len(r.Changed)]...)
+}
