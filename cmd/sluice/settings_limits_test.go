@@ -94,11 +94,11 @@ func limitProbes() []probe {
 				var ended [3][]string
 				for i := range ended {
 					_, ended[i] = w.welcome("/longpoll")
-					w.post("/longpoll", `{"type":"control","operation":"detach"}`, ended[i]...)
+					w.post("/longpoll", `{"type":"command","operation":"disconnect","messageId":"d"}`, ended[i]...)
 				}
 				return times(3, func(i int) string { return w.post("/longpoll", pingLine, ended[i]...) })
 			},
-			want: seen("401 client-detached, 401 client-detached, 401 client-detached", "401 unknown-client, 401 client-detached, 401 client-detached")},
+			want: seen("401 client-disconnect, 401 client-disconnect, 401 client-disconnect", "401 unknown-client, 401 client-disconnect, 401 client-disconnect")},
 		{setting: fc + "max-tickets", add: page{"flex-client": "<max-tickets>2</max-tickets>"},
 			see: func(w *world) string {
 				_, auth := w.welcome("/longpoll")

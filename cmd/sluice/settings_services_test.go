@@ -49,7 +49,7 @@ func channelProbes() []probe {
 				w.post("/longpoll", `{"type":"command","operation":"disconnect","messageId":"d"}`, one...)
 				return w.post("/streaming", pingLine, other...)
 			},
-			want: seen("ok", "401 session-invalidated")},
+			want: seen("ok", "401 session-invalidated invalidate-session-on-disconnect")},
 	}
 }
 

@@ -49,7 +49,7 @@ func timeProbes() []probe {
 				time.Sleep(1000 * time.Hour)
 				return w.post("/longpoll", pingLine, auth...)
 			},
-			want: seen("401 session-timeout", "ok")},
+			want: seen("401 session-timeout session-timeout-minutes=15m0s", "ok")},
 		{setting: ch + "server-to-client-heartbeat-millis", add: heartbeat("2000"), see: beats, want: seen("websocket 2, streaming 2", "websocket 5, streaming 5")},
 		{setting: ch + "server-to-client-heartbeat-millis", add: heartbeat("0"), see: beats, want: seen("websocket 2, streaming 2", "websocket 0, streaming 0")},
 		{setting: ch + "server-to-client-heartbeat-millis", add: heartbeat("-1"), see: beats, want: seen("websocket 2, streaming 2", "websocket 0, streaming 0")},
