@@ -354,3 +354,39 @@ func TestCloseEndsTheClient(t *testing.T) {
 		})
 	}
 }
+
+// The real server is told, and keeps, which channels were tried in vain: at the first connect, and after a move.
+func TestServerKeepsTheReport(t *testing.T) {
+	withRoads(t, 15*time.Second, func(t *testing.T, r *roads) {
+		tried := func() string {
+			var words []string
+			for _, c := range r.Server.Registry().Clients() {
+				for _, f := range c.Failovers() {
+					for _, try := range f.Tried {
+						words = append(words, fmt.Sprintf("%s for %s before %s", try.Channel, try.Code, f.Endpoint))
+					}
+				}
+			}
+			return strings.Join(words, ", ")
+		}
+		r.open(client.Streaming)
+		r.travel(t, kinds...)
+		want := "websocket for connection-lost before streaming"
+		if got := tried(); got != want {
+			t.Errorf("reported %q, want %q", got, want)
+		}
+		r.open(client.LongPoll)
+		r.hit(silence)
+		time.Sleep(time.Minute)
+		want += ", websocket for connection-lost before longpoll, streaming for connection-lost before longpoll"
+		if got := tried(); got != want {
+			t.Errorf("reported %q, want %q", got, want)
+		}
+		r.open(client.WebSocket)
+		r.hit(reset)
+		time.Sleep(time.Minute)
+		if got := tried(); got != want {
+			t.Errorf("reported %q, want %q: nothing failed the last time", got, want)
+		}
+	})
+}
