@@ -256,7 +256,7 @@ func (c *FlexClient) invalidate(s *MessageClient, cause Cause) {
 	}
 	c.remove(s)
 	c.push(entry{line: message.AppendSubscriptionInvalidate(nil, message.SubscriptionInvalidate{
-		Destination: s.Destination(), ClientID: s.ID(), Code: cause.Code, Setting: cause.Setting, Value: cause.Value, Incident: cause.Incident,
+		Destination: s.Destination(), ClientID: s.ID(), Code: cause.Code, Detail: cause.Detail, Setting: cause.Setting, Value: cause.Value, Incident: cause.Incident,
 	})})
 	c.mu.Unlock()
 	s.close()
