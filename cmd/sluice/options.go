@@ -56,6 +56,7 @@ func serverOptions(cfg *config.Config) (server.Options, error) {
 			ReadHeaderTimeout:  s.ReadHeaderTimeout,
 			RequestBodyTimeout: s.RequestBodyTimeout,
 			HandshakeTimeout:   s.HandshakeTimeout,
+			IdleTimeout:        s.IdleTimeout,
 			KeepAlive:          &s.KeepAlive,
 		})
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// keepAliveProbes ask the kernel what it has for the sockets that the server has accepted, over each channel and over none.
+// keepAliveProbes ask the kernel what it has for the sockets that the server has accepted, over each channel and over none, and how long it keeps those of HTTP between two requests.
 func keepAliveProbes() []probe {
 	const sv, ch = "servers/server/properties/", "channels/channel-definition/properties/"
 	local := page{"server": "<bind-address>127.0.0.1</bind-address><port>0</port>"}
@@ -26,6 +26,8 @@ func keepAliveProbes() []probe {
 			probe{setting: sv + "socket-keepalive-" + name, real: true, common: local, add: page{"server": text}, see: keepAlives, want: seen(sockets(own, "", ""), sockets(row.seen, "", ""))},
 			probe{setting: ch + "socket-keepalive-" + name, real: true, common: local, add: page{"streaming-properties": text}, see: keepAlives, want: seen(sockets(own, "", ""), sockets(own, "streaming", row.seen))})
 	}
+	probes = append(probes, probe{setting: sv + "connection-idle-timeout-minutes", add: page{"server": "<connection-idle-timeout-minutes>0.5</connection-idle-timeout-minutes>"},
+		see: idleHTTP, want: seen("2m0s", "30s")})
 	return append(probes, probe{setting: ch + "socket-keepalive-enabled", real: true,
 		common: local.and(page{"server": "<socket-keepalive-enabled>false</socket-keepalive-enabled>"}),
 		add:    page{"longpoll-properties": "<socket-keepalive-enabled>true</socket-keepalive-enabled>"},

@@ -49,7 +49,7 @@ func (s *Server) newListener(l Listener) (*listener, error) {
 		ReadHeaderTimeout: l.ReadHeaderTimeout,
 		ReadTimeout:       l.ReadHeaderTimeout + l.RequestBodyTimeout, // also of a body that nobody reads; streams and polls lift it
 		WriteTimeout:      l.ReadHeaderTimeout + l.RequestBodyTimeout + answerTimeout,
-		IdleTimeout:       2 * time.Minute,
+		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          log.New(debugWriter{errorLog}, "", 0),
 		ConnState:         bound.fresh.note,
@@ -60,8 +60,14 @@ func (s *Server) newListener(l Listener) (*listener, error) {
 			return endpoint.WithConn(ctx, c)
 		},
 	}
+	if l.IdleTimeout > 0 {
+		bound.http.IdleTimeout = min(l.IdleTimeout, idleTimeout)
+	}
 	return bound, nil
 }
+
+// idleTimeout is how long an HTTP connection may wait for its next request.
+const idleTimeout = 2 * time.Minute
 
 // debugWriter logs what net/http has to say of its peers: of interest to who looks for it, and anybody on the network can cause any amount of it.
 type debugWriter struct{ log zerolog.Logger }

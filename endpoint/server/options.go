@@ -81,6 +81,7 @@ type Listener struct {
 	ReadHeaderTimeout  time.Duration      // read-header-timeout-millis: zero is 10 s
 	RequestBodyTimeout time.Duration      // request-body-timeout-millis: zero is 30 s
 	KeepAlive          *channel.KeepAlive // socket-keepalive-enabled and its times: nil is as Go sets them; a channel may have its own
+	IdleTimeout        time.Duration      // connection-idle-timeout-minutes: how long an HTTP connection may wait for its next request, where that is less than the 2 min there are anyway; zero is those
 	HandshakeTimeout   time.Duration      // handshake-timeout-millis: how long a WebSocket may be open without a client; zero is 10 s
 }
 

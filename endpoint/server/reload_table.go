@@ -42,6 +42,7 @@ var (
 		{"ReadHeaderTimeout", "properties/read-header-timeout-millis", atStart, nil},
 		{"RequestBodyTimeout", "properties/request-body-timeout-millis", atOnce, nil},
 		{"HandshakeTimeout", "properties/handshake-timeout-millis", atOnce, nil},
+		{"IdleTimeout", "properties/connection-idle-timeout-minutes", atStart, nil}, // of the channels on it: at once
 		{"KeepAlive", "properties/socket-keepalive-enabled", atOnce, keepAlive(func(k *channel.KeepAlive) any { return k.Enabled })},
 		{"KeepAlive", "properties/socket-keepalive-idle-seconds", atOnce, keepAlive(func(k *channel.KeepAlive) any { return k.Idle })},
 		{"KeepAlive", "properties/socket-keepalive-interval-seconds", atOnce, keepAlive(func(k *channel.KeepAlive) any { return k.Interval })},

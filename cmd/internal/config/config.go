@@ -55,7 +55,8 @@ type Server struct {
 	ShutdownTimeout                   time.Duration // shutdown-timeout-millis
 	DrainWindow                       time.Duration // drain-window-millis
 
-	KeepAlive channel.KeepAlive // socket-keepalive-enabled and its times
+	IdleTimeout time.Duration     // connection-idle-timeout-minutes: 0 never; of HTTP connections without a request, and of the channels that have none of their own
+	KeepAlive   channel.KeepAlive // socket-keepalive-enabled and its times
 }
 
 // TLS reports whether the listener speaks TLS itself.

@@ -12,7 +12,6 @@ type serverDraft struct {
 	given                   map[string]pos
 	certificate, privateKey ref
 	sessionTimeout          *time.Duration
-	idleTimeout             time.Duration
 }
 
 func (s *serverDraft) note(name string, at pos) { s.given[name] = at }

@@ -57,8 +57,9 @@ func flexClientLifeSettings() []Setting {
 
 func serverLifeSettings() []Setting {
 	rows := []Setting{
-		{Name: "connection-idle-timeout-minutes", OldNames: idleOldNames, Kind: Minutes, Min: anyNegative, Default: "0", Zero: "never", Negative: "never", From: lcds, Doc: idleDoc,
-			set: on(func(s *serverDraft, v Value) { s.idleTimeout = max(0, v.Dur) })},
+		{Name: "connection-idle-timeout-minutes", OldNames: idleOldNames, Kind: Minutes, Min: anyNegative, Default: "0", Zero: "never", Negative: "never", From: lcds,
+			Doc: idleDoc + " An HTTP connection may wait as long for its next request, and 2 minutes at most.",
+			set: on(func(s *serverDraft, v Value) { s.IdleTimeout = max(0, v.Dur) })},
 	}
 	return append(rows, keepAliveSettings(func(target any) *channel.KeepAlive { return &target.(*serverDraft).KeepAlive }, "true", "")...)
 }
@@ -111,7 +112,7 @@ func (l *loader) finishLife(c *channelDraft) {
 	c.DeadPeerTimeout = max(0, orElse(c.deadPeer, life.deadPeer))
 	c.ReloadGrace = orElse(c.reloadGrace, life.reloadGrace)
 	for _, s := range l.listeners(c.Server) {
-		c.IdleTimeout = s.idleTimeout
+		c.IdleTimeout = s.IdleTimeout
 		break
 	}
 	c.IdleTimeout = orElse(c.idleTimeout, c.IdleTimeout)
