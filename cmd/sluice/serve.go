@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"sluice/channel"
@@ -50,49 +53,80 @@ func (c *serveCommand) Run(ctx context.Context, io std) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	return serveConfig(ctx, io, cfg, c.replaceAddresses)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	return (&service{io: io, path: c.Config, adjust: c.replaceAddresses, hangups: hangups}).run(ctx, cfg)
 }
 
 // gcPercent is the garbage collector's, unless GOGC is set: a server's memory is its idle sessions, and a fan-out makes hardly any garbage, so room for garbage as large as
 // everything that lives would be wasted ("sluice bench --idle" shows it).
 const gcPercent = 50
 
-// serveConfig serves what cfg says until ctx ends, and then ends the server in order. adjust may change the listeners before they are opened.
-func serveConfig(ctx context.Context, io std, cfg *config.Config, adjust func([]server.Listener) error) error {
+// service is a server, and the configuration it goes by.
+type service struct {
+	io      std
+	path    string                        // of services-config.xml; empty: there is no file to be read again
+	adjust  func([]server.Listener) error // changes the listeners before they are opened
+	hangups <-chan os.Signal              // one more: the file is to be read again
+
+	log    *logs
+	server *server.Server
+
+	mu  sync.Mutex     // held while the configuration is reloaded; guards the following
+	cfg *config.Config // as it holds
+}
+
+// run serves what cfg says until ctx ends, and then ends the server in order.
+func (v *service) run(ctx context.Context, cfg *config.Config) error {
 	if len(cfg.Channels) == 0 {
 		return errNothing
 	}
-	log := newLogs(cfg.Logging, io.err)
+	v.cfg, v.log = cfg, newLogs(cfg.Logging, v.io.err)
 	opts, err := serverOptions(cfg)
 	if err != nil {
 		return err
 	}
-	if err := adjust(opts.Listeners); err != nil {
+	if err := v.adjust(opts.Listeners); err != nil {
 		return err
 	}
-	opts.Log, opts.Logger, opts.Version = log.category, log.category("Startup"), version()
-	if opts.Sessions, err = openStore(cfg, log.category("Endpoint.FlexSession")); err != nil {
+	opts.Log, opts.Logger, opts.Version = v.log.category, v.log.category("Startup"), version()
+	if v.path != "" {
+		opts.Reload = v.reload
+	}
+	if opts.Sessions, err = openStore(cfg, v.log.category("Endpoint.FlexSession")); err != nil {
 		return err
 	}
 	if opts.Sessions != nil {
 		defer opts.Sessions.Close() // whatever was acknowledged is on disk
 	}
-	s, err := server.New(opts)
-	if err != nil {
+	if v.server, err = server.New(opts); err != nil {
 		return fmt.Errorf("the configuration cannot be served: %w", err)
 	}
-	if err := s.Start(); err != nil {
+	if err := v.server.Start(); err != nil {
 		return err
 	}
-	announce(io, opts, s.Addrs())
-	<-ctx.Done()
+	announce(v.io, opts, v.server.Addrs())
+	v.await(ctx)
 
-	limit, cancel := context.WithTimeout(context.Background(), shutdownTimeout(cfg))
+	limit, cancel := context.WithTimeout(context.Background(), v.shutdownTimeout())
 	defer cancel()
-	if err := s.Shutdown(limit); err != nil {
+	if err := v.server.Shutdown(limit); err != nil {
 		return fmt.Errorf("the shutdown was not orderly: %w", err)
 	}
 	return nil
+}
+
+// await returns when ctx ends. Until then it reloads the configuration as often as it is asked to by a signal.
+func (v *service) await(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-v.hangups:
+			v.hangup()
+		}
+	}
 }
 
 // load reads the configuration. What is worth knowing of a file goes to standard error, one line each.
@@ -108,12 +142,17 @@ func (c *serveCommand) load(io std) (*config.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w\n%q tells more", err, "sluice check "+c.Config)
 	}
+	warn(io, report)
+	return cfg, nil
+}
+
+// warn tells what is worth knowing of a file that is served, one line each.
+func warn(io std, report *config.Report) {
 	for _, p := range report.Problems {
 		if p.Severity >= config.Warning {
 			fmt.Fprintf(io.err, "sluice: %s: %s\n", p.Severity, p.Error())
 		}
 	}
-	return cfg, nil
 }
 
 // reach says who else can reach an address to listen on; empty: only this machine.
@@ -151,9 +190,11 @@ func (c *serveCommand) replaceAddresses(listeners []server.Listener) error {
 }
 
 // shutdownTimeout is the longest one of all servers: they end together.
-func shutdownTimeout(cfg *config.Config) time.Duration {
+func (v *service) shutdownTimeout() time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	longest := time.Duration(0)
-	for _, s := range cfg.Servers {
+	for _, s := range v.cfg.Servers {
 		longest = max(longest, s.ShutdownTimeout)
 	}
 	return longest

@@ -117,6 +117,8 @@ type world struct {
 	end  context.CancelFunc
 	done chan struct{}
 	err  error // why it does not run; to be read after done
+
+	service *service
 }
 
 // output is what a program writes.
@@ -186,14 +188,15 @@ func serveFile(t *testing.T, file page, path string, real bool) *world {
 	t.Cleanup(w.stop)
 	go func() {
 		defer close(w.done)
-		w.err = serveConfig(ctx, io, cfg, func(listeners []server.Listener) error {
+		w.service = &service{io: io, path: w.path, adjust: func(listeners []server.Listener) error {
 			for i := range listeners {
 				if r := w.rigs[listeners[i].ID]; r != nil {
 					listeners[i].Net = r.Net
 				}
 			}
 			return nil
-		})
+		}}
+		w.err = w.service.run(ctx, cfg)
 	}()
 	select {
 	case <-w.out.some:

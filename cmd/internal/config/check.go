@@ -46,8 +46,11 @@ var checks = map[Kind]func(string) bool{
 	},
 }
 
+// maxID is how many bytes an id may have.
+const maxID = 255
+
 func validID(s string) bool {
-	return s != "" && len(s) <= 255 && !strings.ContainsAny(s, ",;:") && !strings.ContainsFunc(s, unicode.IsControl)
+	return s != "" && len(s) <= maxID && !strings.ContainsAny(s, ",;:") && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
 // splitRefs splits the shortcut form of a list of ids.

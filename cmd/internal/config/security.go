@@ -1,8 +1,10 @@
 package config
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 
 	"sluice/channel"
 )
@@ -114,11 +116,15 @@ func (l *loader) addConstraint(c channel.SecurityConstraint, at pos) {
 	l.cfg.Constraints = append(l.cfg.Constraints, c)
 }
 
-// constraint resolves one that a channel or destination has. One that is written in place and has no id gets one that no file can give: those are trimmed.
+// constraint resolves one that a channel or destination has. One that is written in place and has no id gets one that no file can give, because those are trimmed; it is the same as long as
+// the constraint stands there.
 func (l *loader) constraint(c *constraintDraft) string {
 	if c.inline != nil {
 		if c.ID == "" {
-			c.ID = fmt.Sprintf(" inline %d", len(l.cfg.Constraints)+1)
+			c.ID = " " + strings.TrimPrefix(c.inline.path(), "services-config/")
+			if len(c.ID) > maxID {
+				c.ID = fmt.Sprintf(" %x", sha256.Sum256([]byte(c.ID)))
+			}
 		}
 		l.addConstraint(c.SecurityConstraint, *c.inline)
 		return c.ID
