@@ -104,11 +104,13 @@ func (r *reserve) accept(n net.Listener) (c net.Conn, out bool, err error) {
 	return c, true, nil
 }
 
-// checkDescriptors says plainly when more connections are allowed than the process can open.
+// checkDescriptors says plainly when more connections are allowed than the process can open. The internal listeners, whose default is as high as any, are not counted: few watch a server.
 func (s *Server) checkDescriptors() {
 	limit, allowed := descriptorLimit(), uint64(0)
 	for _, l := range s.listeners {
-		allowed += uint64(l.MaxConnections)
+		if l.Role != Internal {
+			allowed += uint64(l.MaxConnections)
+		}
 	}
 	if limit > 0 && allowed+reserved > limit {
 		log := s.opts().Log("Startup")
