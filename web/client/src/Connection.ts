@@ -289,7 +289,7 @@ export class Connection {
 		this.#left = true;
 		if (!client) return;
 		const { reloadGraceMillis, reconnectMillis } = client.terms;
-		void channel?.leave(client.goodbye({ type: "control", operation: "detach" }));
+		void channel?.leave(client.goodbye(client.detachLine()));
 		channel?.close(); // an open connection would keep the page out of the browser's memory
 		this.#channel = undefined;
 		client.release();

@@ -131,6 +131,11 @@ export class FlexClient implements Link {
 		return JSON.stringify({ type: "control", operation: "attach", ...credentials, ...place });
 	}
 
+	/** The line that says that the page is left: not any more, once the next one has attached. */
+	detachLine(): Outgoing {
+		return { type: "control", operation: "detach", attach: this.#attach };
+	}
+
 	ping(): string {
 		this.#pingId = newId();
 		return JSON.stringify({ type: "command", operation: "client_ping", messageId: this.#pingId, heartbeat: this.#promise(), ...(this.#channel && this.#report()) });

@@ -56,6 +56,7 @@ export class FakeServer {
 	window = { messages: 16, bytes: 1 << 20 };
 	welcome: Row = { heartbeatIntervalMillis: 0, confirmIntervalMillis: 50, maxMessageSize: 4096, maxRequestSize: 8192, maxOpenRequests: 8, endpoint: "x" };
 
+	readonly #streams = new Set<ServerResponse>();
 	#http: Server;
 	#count = 0;
 
@@ -123,6 +124,11 @@ export class FakeServer {
 		const on = [...client.subscriptions].filter(([, entry]) => entry.destination === destination);
 		const ids = on.filter(([, entry]) => entry.subtopics.some((item) => item === (subtopic ?? "") || (item.endsWith(".*") && subtopic?.startsWith(item.slice(0, -1))))).map(([id]) => id);
 		if (ids.length > 0) this.push(client, line, on.length > 1 ? { type: "control", operation: "for", clientIds: ids } : undefined);
+	}
+
+	/** Writes a NUL on every stream. */
+	beat(): void {
+		for (const stream of this.#streams) stream.write("\0");
 	}
 
 	/** Sends a counted line to one client. */
@@ -286,6 +292,8 @@ export class FakeServer {
 
 	#stream(client: FakeClient, line: Row, response: ServerResponse): void {
 		response.writeHead(200, { "Content-Type": "application/x-ndjson" });
+		this.#streams.add(response);
+		response.on("close", () => this.#streams.delete(response));
 		let held = "";
 		const write = (lines: Row[]): boolean => {
 			const text = lines.map((row) => JSON.stringify(row) + "\n").join("");

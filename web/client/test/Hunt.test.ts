@@ -75,8 +75,37 @@ describe("Hunt", () => {
 		expect(made.length).toBe(3);
 		made[1]?.onopen();
 		expect(events).toEqual(["failed websocket", "won streaming"]);
-		expect(made.map((channel) => channel.ended)).toEqual(["closed", undefined, "closed"]);
+		expect(made.map((channel) => channel.ended)).toEqual(["left", undefined, "closed"]); // a duplex channel has a client of its own
 		expect(made[1]?.link).toBe(made[2]?.link); // HTTP channels share one client
+	});
+
+	it("tells how long each was tried and how it failed, also those that were only slow", () => {
+		hunt().start();
+		vi.advanceTimersByTime(700);
+		made[1]?.onclose({ ...lost(), code: 4528, message: "Full." });
+		vi.advanceTimersByTime(300);
+		made[2]?.onopen();
+		expect(tried).toEqual(["streaming 0 4528 Full.", "websocket 1000 4008 A channel after it was quicker."]);
+		tried = [];
+		hunt().start();
+		vi.advanceTimersByTime(700);
+		made[3]?.onopen();
+		expect(tried).toEqual([]); // the one after it does not matter
+	});
+
+	it("lets a duplex channel win with a client that exists only when that is attached, and tries the next if it is not", () => {
+		const existing = client();
+		existing.id = "c";
+		hunt(existing).start();
+		vi.advanceTimersByTime(700);
+		made[0]?.onopen();
+		expect([events, made[0]?.attached, made[1]?.ended]).toEqual([[], 1, "closed"]);
+		made[0]?.onclose(lost());
+		expect(made.length).toBe(3);
+		hunt(existing).start();
+		made[3]?.onopen();
+		made[3]?.onmessage({ type: "control", operation: "attached" }, 0);
+		expect(events).toEqual(["failed websocket", "won websocket"]);
 	});
 
 	it("gives each channel its time and ends when none has worked", () => {

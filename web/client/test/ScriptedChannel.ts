@@ -8,6 +8,8 @@ type Row = Record<string, any>;
 export class Script {
 	/** False: nothing is answered. */
 	alive = true;
+	/** No channel opens. */
+	refusing = false;
 	/** The client is over: an attach is answered by this. */
 	gone: Row | undefined;
 	terms: Row = { heartbeatIntervalMillis: 10_000, reconnectMillis: 15_000 };
@@ -62,7 +64,8 @@ export class ScriptedChannel implements Channel {
 
 	open(link: Link): void {
 		this.#link = link;
-		queueMicrotask(() => this.send(link.id === "" ? link.hello(true) : [link.ping()]));
+		if (this.script.refusing) queueMicrotask(() => this.fail());
+		else queueMicrotask(() => this.send(link.id === "" ? link.hello(true) : [link.ping()]));
 	}
 
 	attach(): void {

@@ -85,7 +85,7 @@ describe("heartbeats", () => {
 		script.alive = false; // the answer to this one takes its time
 		await pass(10_000);
 		sleep(20_000); // the page is held up, but not so long that it has slept
-		await pass(0);
+		await pass(21_000); // its time is over, but what has arrived is still to be read
 		expect(ends).toEqual([]);
 		channel().bring({ type: "acknowledge", correlationId: script.received("client_ping").at(-1)?.["messageId"] });
 		script.alive = true;
@@ -109,6 +109,13 @@ describe("a page that nobody sees", () => {
 		expect(pings().at(-1)).toBe(10_000);
 		await pass(60_000);
 		expect(ends).toEqual([]);
+	});
+
+	it("has not slept when its timers are a minute late", async () => {
+		see("hidden");
+		sleep(80_000);
+		channel().fail();
+		expect(ends).toMatchObject([{ code: 4008 }]);
 	});
 
 	it("goes on while the server keeps its client, and begins no new one before it is seen", async () => {
@@ -228,11 +235,11 @@ describe("a network that goes", () => {
 
 describe("coming back", () => {
 	it("tries several times within the time the server keeps the client", async () => {
-		script.alive = false;
+		script.refusing = true;
 		channel().fail();
 		await pass(15_000);
-		expect(script.channels.length).toBeGreaterThanOrEqual(5);
-		script.alive = true;
+		expect(script.channels.length).toBe(9); // without regard to that time it would be 7
+		script.refusing = false;
 		await pass(3000);
 		expect(connects).toMatchObject([{}, { resumed: true }]);
 	});
@@ -246,6 +253,58 @@ describe("coming back", () => {
 		const body = script.received("client_ping").map((line) => line["body"] as object | undefined).find(Boolean);
 		expect(body).toMatchObject({ tried: [{ channelId: "ws", millis: 2000, code: 4008, detail: "No message of the server arrived within 2000 ms." }, {}, {}] });
 		expect(script.received("client_ping").filter((line) => line["body"]).length).toBe(1);
+		channel().bring({ type: "control", operation: "displaced" });
+		await pass(3000);
+		expect(script.received("client_ping").filter((line) => line["headers"]).map((line) => "body" in line)).toEqual([false]); // a new client, and nothing new to tell
+	});
+
+	it("reports with the connect what had been tried by then", async () => {
+		await set.disconnectAll();
+		script.refusing = true;
+		void set.connect();
+		await pass(100);
+		script.refusing = false;
+		await pass(1000);
+		expect(script.received("client_ping").find((line) => line["headers"])).toMatchObject({ body: { tried: [{ channelId: "ws", millis: 0, code: 4008 }] } });
+	});
+
+	it("does not ask for a client that has ended with its connection", async () => {
+		await set.disconnectAll();
+		script.terms = { reconnectMillis: 0 };
+		await set.connect();
+		ends = [];
+		channel().fail();
+		await pass(1000);
+		expect(script.received("attach")).toEqual([]);
+		expect(ends).toMatchObject([{ code: 4008 }]);
+		expect(set.connected).toBe(true);
+	});
+
+	it("is not made sooner by the page, where the server has named a time", async () => {
+		channel().bring({ type: "control", operation: "disconnect", code: 4007, retryAfterMillis: 8000 });
+		await pass(1000);
+		see("visible");
+		network("online");
+		await pass(6000);
+		expect(script.channels.length).toBe(1);
+	});
+
+	it.each([[undefined, true], [true, true], [false, false]])("logs in again, where the channel says %s: %s", async (loginAfterDisconnect, again) => {
+		await set.disconnectAll();
+		const channels = [{ id: "ws", type: "websocket", url: "ws://server/", ...(loginAfterDisconnect !== undefined && { loginAfterDisconnect }) } as const];
+		set = new ChannelSet({ channels, random: () => 0.5, createChannel: script.create });
+		const changes: unknown[] = [];
+		set.on("propertyChange", ({ property, value }) => property === "authenticated" && changes.push(value));
+		void set.login("ann", "secret");
+		await pass(0);
+		channel().fail(); // the client lives on, and with it its login
+		await pass(1000);
+		expect(changes).toEqual([true]);
+		channel().bring({ type: "control", operation: "disconnect", code: 4001 });
+		await pass(1000);
+		expect(set.connected).toBe(true);
+		expect(set.authenticated).toBe(again);
+		expect(changes).toEqual(again ? [true, false, true] : [true, false]);
 	});
 
 	it.each([

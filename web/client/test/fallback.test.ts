@@ -110,6 +110,23 @@ describe("what stands on the way", () => {
 		expect(posts.map((post) => post.lines.map((line) => line["seq"]))).toEqual([posts[0]?.lines.map((line) => line["seq"]), posts[0]?.lines.map((line) => line["seq"]), posts[0]?.lines.map((line) => line["seq"])]);
 	});
 
+	it("a stream that falls silent, though its server has heartbeats: it is given up, and the next goes on", async () => {
+		server.welcome = { ...server.welcome, serverHeartbeatMillis: 50, deadPeerMillis: 100 };
+		make({ channels: server.channels("streaming") });
+		const ends: unknown[] = [];
+		set.on("channelDisconnect", (end) => ends.push(end));
+		const connects: boolean[] = [];
+		set.on("channelConnect", ({ resumed }) => connects.push(resumed));
+		const beats = setInterval(() => server.beat(), 40);
+		await receive();
+		await new Promise((resolve) => setTimeout(resolve, 400));
+		expect(ends).toEqual([]);
+		clearInterval(beats);
+		await until(() => connects.length === 2);
+		expect(ends).toMatchObject([{ code: 4027, kind: "vanished", message: "The stream was silent for 150 ms." }]);
+		expect(connects).toEqual([false, true]);
+	});
+
 	it("a server that answers no heartbeat: the connection is given up and made anew", async () => {
 		make({ heartbeatIntervalMillis: 60, channels: server.channels("websocket") });
 		await receive();

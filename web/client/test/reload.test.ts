@@ -280,6 +280,26 @@ describe("subscriptions of the page before", () => {
 		expect(b.got).toEqual(["new"]);
 	});
 
+	it("that were given up, or were being changed, are nobody's", async () => {
+		const before = new Tab(["websocket"]);
+		const [one, many] = [before.consume("a").consumer, new MultiTopicConsumer({ channelSet: before.set, destination: "chat" })];
+		many.addSubscription("b");
+		await Promise.all([one.subscribe(), many.subscribe()]);
+		const old = [one.clientId, many.clientId];
+		void one.unsubscribe();
+		many.addSubscription("c");
+		reload();
+		const after = new Tab(["websocket"]);
+		const [again, same] = [after.consume("a"), new MultiTopicConsumer({ channelSet: after.set, destination: "chat" })];
+		same.addSubscription("b");
+		await Promise.all([again.consumer.subscribe(), same.subscribe()]);
+		expect(after.connects).toMatchObject([{ resumed: true }]);
+		expect(old).not.toContain(again.consumer.clientId);
+		expect(old).not.toContain(same.clientId);
+		server.publish("chat", "a", 1);
+		await until(() => again.got.length === 1);
+	});
+
 	it("of several subtopics are taken over, and changed afterwards", async () => {
 		const many = (tab: Tab, ...subtopics: string[]): { consumer: MultiTopicConsumer; got: unknown[] } => {
 			const consumer = new MultiTopicConsumer({ channelSet: tab.set, destination: "chat" });
