@@ -108,7 +108,7 @@ func TestFrozenAndNotFound(t *testing.T) {
 	c := w.client(w.url, channel.Streaming, 0)
 	w.fault(func() { c.Process.Signal(syscall.SIGSTOP) })
 	time.Sleep(heartbeat + deadPeer + stuck + reconnect + late)
-	if clients, _ := w.s.Registry().Count(); clients != 1 || len(w.ends("connection ended")) != 0 {
+	if clients, _ := w.s.Registry().Count(); clients != 1 || w.has(connectionEnded) {
 		t.Errorf("%d clients\n%s", clients, w.text())
 	}
 }

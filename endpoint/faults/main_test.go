@@ -22,10 +22,27 @@ func TestMain(m *testing.M) {
 		runClient()
 	default:
 		flag.Parse()
-		flag.Set("test.parallel", "24") // they do nothing but wait
-		goleak.VerifyTestMain(around(m))
+		flag.Set("test.parallel", "16") // they do nothing but wait
+		goleak.VerifyTestMain(timed{around(m)})
 	}
 }
 
 // runner runs tests.
 type runner interface{ Run() int }
+
+// timed runs tests by the clock of busy_test.go.
+type timed struct{ runner }
+
+// Run implements runner.
+func (t timed) Run() int {
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		keepTime(stop)
+	}()
+	defer func() {
+		close(stop)
+		<-done
+	}()
+	return t.runner.Run()
+}

@@ -52,21 +52,57 @@ type world struct {
 	s   *server.Server
 	url string
 
-	mu  sync.Mutex // guards the following
-	log bytes.Buffer
+	mu   sync.Mutex // guards the following
+	log  bytes.Buffer
+	ends []end         // what the log has of them
+	more chan struct{} // closed when there is one more
 }
 
-// Write takes the log.
+// end is a line of the log about an end.
+type end struct {
+	Message string
+	Code    message.Code
+	Cause   string
+
+	when time.Time
+	busy time.Duration // the machine's clock of being busy, then
+}
+
+// Write takes a line of the log.
 func (w *world) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	e := end{when: time.Now(), busy: busy()}
+	if json.Unmarshal(b, &e) == nil && e.Code != 0 {
+		w.ends = append(w.ends, e)
+		close(w.more)
+		w.more = make(chan struct{})
+	}
 	return w.log.Write(b)
 }
+
+// find is the first end whose message is what, and what is closed when there are more.
+func (w *world) find(what string) (found *end, more chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.ends {
+		if w.ends[i].Message == what {
+			return &w.ends[i], w.more
+		}
+	}
+	return nil, w.more
+}
+
+// What is looked for in the log.
+const (
+	connectionEnded = "connection ended"
+	clientDestroyed = "client destroyed"
+)
 
 // newWorld starts a server on a free port of host. change changes each channel.
 func newWorld(t *testing.T, host string, change ...func(*channel.ChannelDefinition)) *world {
 	t.Helper()
-	w := &world{t: t}
+	w := &world{t: t, more: make(chan struct{})}
 	s, err := server.New(endpointtest.Options(func(o *server.Options) {
 		o.Listeners[0].Addr = net.JoinHostPort(host, "0")
 		o.Logger = zerolog.New(w)
@@ -123,7 +159,7 @@ func (w *world) client(url string, kind channel.Kind, promise time.Duration, whe
 	if strings.TrimSpace(line) != ready {
 		w.t.Fatalf("the client said %q, %v", line, err)
 	}
-	for limit := time.Now().Add(10 * time.Second); !w.holds(kind); time.Sleep(5 * time.Millisecond) {
+	for limit := time.Now().Add(10 * time.Second); !w.holds(kind); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(limit) {
 			w.t.Fatalf("the server does not hold the client\n%s", w.text())
 		}
@@ -140,7 +176,7 @@ func (w *world) holds(kind channel.Kind) bool {
 	}
 	facts := clients[0].Facts()
 	_, unacknowledged := w.sockets()
-	return unacknowledged == 0 && facts.Transport == kind && (kind != channel.LongPoll || facts.Confirmed > 0 && len(w.ends("connection ended")) > 0)
+	return unacknowledged == 0 && facts.Transport == kind && (kind != channel.LongPoll || facts.Confirmed > 0 && w.has(connectionEnded))
 }
 
 // fill sends the client more than the buffers of two machines hold: who reads nothing takes nothing any more.
@@ -157,52 +193,42 @@ func (w *world) fill() {
 	}
 }
 
-// fault makes a fault, and returns when that was. What was logged before is forgotten.
-func (w *world) fault(f func()) time.Time {
+// moment is one in time, and on the machine's clock of being busy.
+type moment struct {
+	time time.Time
+	busy time.Duration
+}
+
+// fault makes a fault, and returns when it began. What was logged before is forgotten.
+func (w *world) fault(f func()) moment {
 	w.mu.Lock()
 	w.log.Reset()
+	w.ends = nil
 	w.mu.Unlock()
-	began := time.Now()
+	began := moment{time.Now(), busy()}
 	f()
 	return began
 }
 
-// end is a line of the log about an end.
-type end struct {
-	Message string
-	Code    message.Code
-	Cause   string
-	Detail  string
-	at      time.Duration // since the fault
-}
-
-// ends are those in the log whose message is what.
-func (w *world) ends(what string) (all []end) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for raw := range bytes.Lines(w.log.Bytes()) {
-		var e end
-		if json.Unmarshal(raw, &e) == nil && e.Message == what {
-			all = append(all, e)
-		}
-	}
-	return all
-}
-
-// await returns the first line of what, which must be there by limit after the fault.
-func (w *world) await(fault time.Time, what string, limit time.Duration) end {
+// await returns the first end whose message is what, and fails if it does not come.
+func (w *world) await(what string) end {
 	w.t.Helper()
-	for {
-		at := time.Since(fault)
-		if all := w.ends(what); len(all) > 0 {
-			all[0].at = at
-			return all[0]
+	for limit := time.After(30 * time.Second); ; {
+		found, more := w.find(what)
+		if found != nil {
+			return *found
 		}
-		if at > limit+10*time.Second {
-			w.t.Fatalf("no %q after %v\n%s", what, at, w.text())
+		select {
+		case <-more:
+		case <-limit:
+			w.t.Fatalf("no %q\n%s", what, w.text())
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+func (w *world) has(what string) bool {
+	found, _ := w.find(what)
+	return found != nil
 }
 
 func (w *world) text() string {
@@ -211,39 +237,37 @@ func (w *world) text() string {
 	return w.log.String()
 }
 
+// want fails unless e is of the code, and came least to most after since. A machine that was busy may have been late with everything in between.
+func (w *world) want(e end, since moment, code message.Code, least, most time.Duration) {
+	w.t.Helper()
+	at, busy := e.when.Sub(since.time), e.busy-since.busy
+	w.t.Logf("%s: %v after %v, the machine being busy for %v", e.Message, e.Cause, at.Round(time.Millisecond), busy.Round(time.Millisecond))
+	if e.Code != code || at < least-late || at > most+late+busy {
+		w.t.Errorf("%s by %d %s after %v, want %v after %v to %v", e.Message, e.Code, e.Cause, at, code, least, most)
+	}
+}
+
 // lost is what becomes of a connection, and of its client.
 type lost struct {
 	code        message.Code  // of the connection
-	least, most time.Duration // after the fault; most zero: it does not end by itself
+	least, most time.Duration // after the fault
 	kept        bool          // the client goes on, for it is still heard of
 }
 
-// wantLost waits for what is to become of a connection that had its fault at the time fault: its end, then the end of the client that does not come back, then nothing left of either.
-func (w *world) wantLost(fault time.Time, want lost) {
+// wantLost waits for what is to become of a connection after a fault: its end, then the end of the client that does not come back, then nothing left of either.
+func (w *world) wantLost(fault moment, want lost) {
 	w.t.Helper()
-	e := w.await(fault, "connection ended", want.most)
-	w.t.Logf("the connection: %v after %v (%v to %v)", e.Cause, e.at.Round(time.Millisecond), want.least, want.most)
-	if e.Code != want.code || e.at < want.least-late || e.at > want.most+late {
-		w.t.Errorf("the connection ended by %d %s after %v, want %v after %v to %v", e.Code, e.Cause, e.at, want.code, want.least, want.most)
-	}
+	e := w.await(connectionEnded)
+	w.want(e, fault, want.code, want.least, want.most)
 	if want.kept {
 		time.Sleep(longer + reconnect)
-		if gone := w.ends("client destroyed"); len(gone) > 0 {
-			w.t.Errorf("the client, which is still heard of, ended by %d %s", gone[0].Code, gone[0].Cause)
+		if gone, _ := w.find(clientDestroyed); gone != nil {
+			w.t.Errorf("the client, which is still heard of, ended by %d %s", gone.Code, gone.Cause)
 		}
 		return
 	}
-	w.wantGone(fault.Add(e.at))
-}
-
-// wantGone waits until the client that lost its connection at the time since is no more, and nothing of it is left.
-func (w *world) wantGone(since time.Time) {
-	w.t.Helper()
-	e := w.await(since, "client destroyed", reconnect)
-	if e.Code != message.CodeClientVanished || e.at < reconnect-late || e.at > reconnect+late {
-		w.t.Errorf("the client ended by %d %s %v after its connection, want %v after %v", e.Code, e.Cause, e.at, message.CodeClientVanished, reconnect)
-	}
-	for limit := time.Now().Add(session + 5*time.Second); ; time.Sleep(10 * time.Millisecond) {
+	w.want(w.await(clientDestroyed), moment{e.when, e.busy}, message.CodeClientVanished, reconnect, reconnect)
+	for limit := time.Now().Add(session + 20*time.Second); ; time.Sleep(50 * time.Millisecond) {
 		clients, sessions := w.s.Registry().Count()
 		records := w.s.Registry().Records()
 		open, _ := w.sockets()
