@@ -76,6 +76,7 @@ func TestReloadTells(t *testing.T) {
 				}
 			}
 		}
+		synctest.Wait() // the poll is held
 		done := reload(func(*server.Options) {})
 		if len(done.Changed)+len(done.NeedsRestart)+done.Sessions+done.Clients != 0 {
 			t.Errorf("nothing has changed, but: %+v", done)
