@@ -6,7 +6,7 @@ const slots = 4;
 
 /**
  * Takes one of the connections that may be held. Resolves with what gives it back, or undefined: other tabs have them all. There is no limit
- * over HTTP/2 and 3, outside browsers, and where tabs cannot know of each other (no Web Locks, as in pages without TLS).
+ * over HTTP/2 and 3, outside pages, and where tabs cannot know of each other (no Web Locks, as in pages without TLS).
  */
 export async function takeSlot(url: string): Promise<(() => void) | undefined> {
 	const { origin } = new URL(url);

@@ -7,7 +7,7 @@ export { type ChannelSetOptions } from "./ChannelSetOptions.js";
 export { type Code, type Reconnect } from "./Code.js";
 export { codes } from "./codes.js";
 export { Consumer, type ConsumerOptions } from "./Consumer.js";
-export { type Disconnect } from "./Disconnect.js";
+export { type Disconnect, type Kind } from "./Disconnect.js";
 export * from "./events.js";
 export { Fault } from "./Fault.js";
 export { LineParser } from "./LineParser.js";
