@@ -302,7 +302,7 @@ func (c *FlexClient) End(cause Cause) bool {
 		s.drop(c)
 	}
 	if record != nil {
-		record.drop(c)
+		record.drop(c, cause)
 	}
 	c.registry.clientEnded(c, principal, cause)
 	if t != nil {
@@ -323,12 +323,11 @@ func (c *FlexClient) Use(s Session) {
 	if c.ended != nil || s == nil {
 		return
 	}
-	if !slices.Contains(c.sessions, s) {
+	if !slices.Contains(c.sessions, s) && s.add(c) {
 		c.sessions = append(c.sessions, s)
 		if s.Kind() == channel.WebSocket {
 			c.peer = s.Peer()
 		}
-		s.add(c)
 		c.watch()
 	}
 }

@@ -2,6 +2,7 @@ package flexsession
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"sluice/channel"
@@ -67,7 +68,7 @@ func (c *FlexClient) silence() time.Duration {
 func (c *FlexClient) absence() time.Duration {
 	p := &c.presence
 	if p.left {
-		return p.def.ReloadGrace
+		return max(p.def.ReloadGrace, atOnce)
 	}
 	d := p.def.ReliableReconnectDuration
 	if d > 0 {
@@ -75,19 +76,30 @@ func (c *FlexClient) absence() time.Duration {
 	}
 	if len(c.sessions) == 0 && (c.record == nil || p.def.Kind == channel.WebSocket) { // the record that a socket's cookie named is no session
 		d = max(d, c.registry.options().ClientTimeout)
+		if d <= 0 && (p.lost == message.CodeSessionTimeout || p.lost != 0 && p.def.Kind == channel.WebSocket) { // it had a time, which was switched off
+			d = atOnce
+		}
 	}
 	return d
 }
+
+// atOnce is the time of a client that has none, and that nothing else would end.
+const atOnce = 1
 
 // fellSilent ends the connection of a client whose promised heartbeats did not come. The client is detached with it, as by any loss.
 func (c *FlexClient) fellSilent() {
 	c.mu.Lock()
 	limit := c.silence()
-	if c.ended != nil || !c.held() || limit == 0 || c.presence.clock.Since() < limit { // things have changed since
+	if c.ended != nil || !c.held() || limit == 0 { // things have changed since
 		c.mu.Unlock()
 		return
 	}
-	t, sessions := c.transport, c.sessions
+	if c.presence.clock.Since() < limit { // touched since
+		c.presence.clock.Retime(c.patience())
+		c.mu.Unlock()
+		return
+	}
+	t, sessions := c.transport, slices.Clone(c.sessions)
 	cause := Cause{Code: message.CodeMissedHeartbeats, Value: c.presence.def.DeadPeerTimeout.Milliseconds(),
 		Detail: fmt.Sprintf("It had promised one every %d ms.", c.presence.promise.Milliseconds())}
 	c.mu.Unlock()
@@ -194,11 +206,12 @@ func (c *FlexClient) orphan(r *Record, cause Cause) bool {
 	if c.record == r {
 		c.record = nil
 	}
+	c.presence.lost = cause.Code
 	if t != nil && t.Channel().Kind == channel.WebSocket {
 		t = nil // it needs no record
 	}
 	if t != nil {
-		c.transport, c.presence.lost = nil, cause.Code
+		c.transport = nil
 	}
 	c.watch()
 	c.mu.Unlock()

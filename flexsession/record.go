@@ -197,6 +197,17 @@ func (r *Record) close() {
 
 // start enters a client made under the record. It is refused when the record, or the client, has ended, or the record holds as many as it may.
 func (r *Record) start(c *FlexClient, limit int) *message.Error {
+	if err := r.enter(c, limit); err != nil {
+		return err
+	}
+	if cause := c.Ended(); cause != nil { // and has looked for itself here before. Not under r.mu: who logs in holds the client's lock when he takes that
+		r.drop(c, *cause)
+		return &message.Error{Code: message.CodeUnknownClient}
+	}
+	return nil
+}
+
+func (r *Record) enter(c *FlexClient, limit int) *message.Error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended {
@@ -209,20 +220,17 @@ func (r *Record) start(c *FlexClient, limit int) *message.Error {
 		r.clients = make(map[*FlexClient]struct{}, 1)
 	}
 	r.clients[c] = struct{}{}
-	if c.Ended() != nil { // and has looked for itself here before
-		delete(r.clients, c)
-		return &message.Error{Code: message.CodeUnknownClient}
-	}
 	return nil
 }
 
-func (r *Record) drop(c *FlexClient) {
+// drop takes a client out that has ended, for that cause; a guest record ends with it.
+func (r *Record) drop(c *FlexClient, cause Cause) {
 	r.mu.Lock()
 	delete(r.clients, c)
 	over := r.guest && len(r.clients) == 0
 	r.mu.Unlock()
 	if over {
-		r.End(Because(message.CodeClientDisconnect))
+		r.End(cause)
 	}
 }
 

@@ -128,6 +128,10 @@ func (g *Registry) NewClient(def *channel.ChannelDefinition, peer Peer, r *Recor
 			c.End(Because(err.Code))
 			return nil, "", err
 		}
+		if p := r.Principal(); c.hasRecordsUser() && (p == nil || p.Name != c.user()) { // who logged out meanwhile has not seen this one
+			c.End(Because(message.CodeLogout))
+			return nil, "", &message.Error{Code: message.CodeUnknownClient}
+		}
 	}
 	return c, secret, nil
 }

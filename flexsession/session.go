@@ -36,7 +36,7 @@ type Session interface {
 	Attribute(name string, into any) (bool, error)
 	AttributeNames() []string
 
-	add(*FlexClient)
+	add(*FlexClient) bool
 	drop(*FlexClient)
 }
 
@@ -68,14 +68,16 @@ func (s *base) Clients() []*FlexClient {
 	return slices.Clone(s.clients)
 }
 
-func (s *base) add(c *FlexClient) {
+// add notes that c uses the session. It reports false when that has ended.
+func (s *base) add(c *FlexClient) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
-		return
+		return false
 	}
 	s.clients = append(s.clients, c)
 	s.served++
+	return true
 }
 
 func (s *base) Served() int {

@@ -51,7 +51,7 @@ func (c *FlexClient) SetRecord(r *Record) (*Record, *message.Error) {
 	has := c.record
 	c.mu.Unlock()
 	if has != r {
-		r.drop(c)
+		r.drop(c, Because(message.CodeClientDisconnect))
 	}
 	if has == nil {
 		return nil, &message.Error{Code: message.CodeUnknownClient}
