@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	goio "io"
 	"math"
 	"os"
+	"sync"
 	"time"
 
 	"sluice/channel/client"
@@ -87,7 +87,7 @@ func (c *benchCommand) Run(ctx context.Context, io std) (err error) {
 		opts.Progress = io.err
 	}
 	if c.URL == "" {
-		server, started := startServer(ctx, io, bench.StartServer)
+		server, started := startServer(func(program string) (*bench.Server, error) { return bench.StartServer(ctx, program, io.err) })
 		if started != nil {
 			return started
 		}
@@ -119,11 +119,13 @@ func or0[T int | float64](p *T) T {
 
 // soak soaks a server and prints the report. It fails unless the server has passed.
 func (c *benchCommand) soak(ctx context.Context, io std) error {
-	server, err := startServer(ctx, io, bench.StartSoakServer)
+	log := &bench.ServerLog{To: io.err}
+	server, err := startServer(func(program string) (*bench.Server, error) { return bench.StartSoakServer(ctx, program, log) })
 	if err != nil {
 		return err
 	}
-	opts := bench.SoakOptions{URL: server.URL, Internal: server.Internal, Duration: c.Duration, Seed: uint64(time.Now().UnixNano())}
+	stop := sync.OnceValue(server.Stop)
+	opts := bench.SoakOptions{URL: server.URL, Internal: server.Internal, Duration: c.Duration, Seed: uint64(time.Now().UnixNano()), Stop: stop, Log: log}
 	if c.Seed != nil {
 		opts.Seed = *c.Seed
 	}
@@ -131,11 +133,8 @@ func (c *benchCommand) soak(ctx context.Context, io std) error {
 		opts.Progress = io.err
 	}
 	report, err := bench.Soak(ctx, opts)
-	if stopped := server.Stop(); err == nil {
-		err = stopped
-	}
 	if err != nil {
-		return err
+		return errors.Join(err, stop())
 	}
 	if c.JSON {
 		err = json.NewEncoder(io.out).Encode(report)
@@ -149,7 +148,7 @@ func (c *benchCommand) soak(ctx context.Context, io std) error {
 }
 
 // startServer runs this program once more, as a server.
-func startServer(ctx context.Context, io std, start func(context.Context, string, goio.Writer) (*bench.Server, error)) (*bench.Server, error) {
+func startServer(start func(program string) (*bench.Server, error)) (*bench.Server, error) {
 	if _, err := bench.RaiseFileLimit(); err != nil {
 		return nil, fmt.Errorf("raise the limit of open files: %w", err)
 	}
@@ -157,5 +156,5 @@ func startServer(ctx context.Context, io std, start func(context.Context, string
 	if err != nil {
 		return nil, err
 	}
-	return start(ctx, program, io.err)
+	return start(program)
 }

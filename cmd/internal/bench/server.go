@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -10,7 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -106,11 +109,57 @@ func (s *Server) Stop() error {
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
-// StartSoakServer runs the given program with "serve" and a configuration for [Soak].
-func StartSoakServer(ctx context.Context, program string, log io.Writer) (*Server, error) {
+// StartSoakServer runs the given program with "serve" and a configuration for [Soak]. Its log also goes to log.
+func StartSoakServer(ctx context.Context, program string, log *ServerLog) (*Server, error) {
 	files, err := soakFiles()
 	if err != nil {
 		return nil, err
 	}
 	return startProcess(ctx, program, files, log)
+}
+
+// ServerLog passes what a server writes on, and remembers its errors. It is safe for concurrent use.
+type ServerLog struct {
+	To io.Writer
+
+	mu     sync.Mutex // guards the following
+	part   []byte     // of a line whose end has not come
+	errors []string
+}
+
+// maxLogErrors bounds how many errors are remembered.
+const maxLogErrors = 20
+
+// Write takes any part of the log.
+func (l *ServerLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.part = append(l.part, b...)
+	for {
+		line, rest, ok := bytes.Cut(l.part, []byte("\n"))
+		if !ok {
+			return l.To.Write(b)
+		}
+		if isError(line) && len(l.errors) < maxLogErrors {
+			l.errors = append(l.errors, string(line))
+		}
+		l.part = bytes.Clone(rest)
+	}
+}
+
+// isError says whether a line tells of a fault of the server: an error in its log, or what Go writes when a program fails.
+func isError(line []byte) bool {
+	for _, begin := range []string{`{"level":"error"`, `{"level":"fatal"`, `{"level":"panic"`, "panic:", "fatal error:", "WARNING: DATA RACE"} {
+		if bytes.HasPrefix(line, []byte(begin)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Errors are the lines that tell of faults.
+func (l *ServerLog) Errors() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.errors)
 }

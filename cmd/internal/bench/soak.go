@@ -27,9 +27,12 @@ type SoakOptions struct {
 	Duration time.Duration // how long guests come and go; they do at least until each kind of visit was paid once. 0: 10 minutes
 	Visitors int           // guests at a time; 0: 40
 	Faithful int           // honest clients that stay; 0: 9
+	Programs int           // honest ones by the Go client; 0: 3
 	Rounds   int           // how many times the heap is compared with that after the first round; 0: one round a minute, at least 2
 
-	Progress io.Writer // a terminal, for the progress bar; nil: none
+	Stop     func() error // ends the server in order, at the end of the soak; nil: it goes on
+	Log      *ServerLog   // what the server has written, whose errors are faults; nil: it is not looked at
+	Progress io.Writer    // a terminal, for the progress bar; nil: none
 }
 
 func (o *SoakOptions) defaults() {
@@ -41,6 +44,9 @@ func (o *SoakOptions) defaults() {
 	}
 	if o.Faithful <= 0 {
 		o.Faithful = 9
+	}
+	if o.Programs <= 0 {
+		o.Programs = 3
 	}
 	if o.Rounds <= 0 {
 		o.Rounds = max(2, int(o.Duration/time.Minute))
@@ -79,17 +85,18 @@ type soak struct {
 	at   map[string]place // channels by id
 
 	phase      atomic.Int32
-	published  []atomic.Uint32 // by honest client: its last message that was acknowledged
+	published  []atomic.Uint32 // by honest client, programs last: its last message that was acknowledged
 	subscribed sync.WaitGroup  // those honest clients that are not there yet
 	connected  atomic.Int64    // clients that the server has made
 	troubles   atomic.Int64
 
-	mu     sync.Mutex // guards the following, and the ledgers of the honest
-	deck   []visit    // not yet dealt
-	dealt  *rand.Rand
-	paid   map[string]int // visits that went as they should
-	ends   map[int]int    // ends that guests were told, by code
-	faults []fault
+	mu        sync.Mutex // guards the following, and the ledgers of the witnesses
+	deck      []visit    // not yet dealt
+	dealt     *rand.Rand
+	paid      map[string]int // visits that went as they should
+	ends      map[int]int    // ends that guests were told, by code
+	witnesses []witness
+	faults    []fault
 }
 
 // fault is one way in which the server has failed.
@@ -171,7 +178,7 @@ func (s *soak) unpaid() (n int) {
 func Soak(ctx context.Context, opts SoakOptions) (*SoakReport, error) {
 	opts.defaults()
 	s := &soak{
-		opts: opts, at: make(map[string]place), published: make([]atomic.Uint32, opts.Faithful), paid: make(map[string]int), ends: make(map[int]int),
+		opts: opts, at: make(map[string]place), published: make([]atomic.Uint32, opts.Faithful+opts.Programs), paid: make(map[string]int), ends: make(map[int]int),
 		dealt: rand.New(rand.NewPCG(opts.Seed, 0)),
 		http:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: opts.Visitors, IdleConnTimeout: 10 * time.Second}},
 	}
@@ -199,21 +206,16 @@ func (s *soak) run(ctx context.Context) (*SoakReport, error) {
 		return nil, err
 	}
 	life, hangUp := context.WithCancel(ctx)
+	defer hangUp()
 	var running sync.WaitGroup
-	var honest []*faithful
-	s.subscribed.Add(s.opts.Faithful)
-	for i := range s.opts.Faithful {
-		f := s.faithful(life, i)
-		honest = append(honest, f)
-		running.Go(f.run)
+	if err = s.settleIn(life, &running); err == nil {
+		err = s.rounds(life, r)
 	}
-	err = s.rounds(life, r, honest)
 	s.phase.Store(phaseOver)
 	if err != nil {
 		hangUp()
 	}
 	running.Wait()
-	hangUp()
 	if err != nil {
 		return nil, err
 	}
@@ -223,8 +225,39 @@ func (s *soak) run(ctx context.Context) (*SoakReport, error) {
 	}); err != nil {
 		return nil, err
 	}
+	if err := s.farewell(ctx); err != nil {
+		s.fail("the shutdown", err)
+	}
 	r.judge()
 	return r, nil
+}
+
+// settleIn starts the honest, and waits until each is subscribed: from then on they hear everything.
+func (s *soak) settleIn(ctx context.Context, running *sync.WaitGroup) error {
+	s.subscribed.Add(len(s.published))
+	for i := range s.opts.Faithful {
+		running.Go(s.faithful(ctx, i).run)
+	}
+	for i := range s.opts.Programs {
+		p, err := s.program(s.opts.Faithful + i)
+		if err != nil {
+			return err
+		}
+		running.Go(func() { p.run(ctx) })
+	}
+	all := make(chan struct{})
+	go func() {
+		s.subscribed.Wait()
+		close(all)
+	}()
+	select {
+	case <-all:
+		return nil
+	case <-time.After(2 * patience):
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return fmt.Errorf("the honest clients could not subscribe: %v", s.faults)
+	}
 }
 
 // warmUp pays each channel a visit, so that what is made once is there before anything is compared with it.
@@ -258,8 +291,7 @@ func (s *soak) stable(ctx context.Context) (*vitals, error) {
 }
 
 // rounds lets guests come and go for the time there is, and takes the heap each time when only the honest are there.
-func (s *soak) rounds(ctx context.Context, r *SoakReport, honest []*faithful) error {
-	s.subscribed.Wait()
+func (s *soak) rounds(ctx context.Context, r *SoakReport) error {
 	bar := s.progress()
 	defer bar()
 	for round := range s.opts.Rounds {
@@ -269,7 +301,7 @@ func (s *soak) rounds(ctx context.Context, r *SoakReport, honest []*faithful) er
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := s.rest(ctx, r, honest); err != nil {
+		if err := s.rest(ctx, r); err != nil {
 			return err
 		}
 		s.mu.Lock()
@@ -318,17 +350,17 @@ func (s *soak) receive(ctx context.Context, rng *rand.Rand) {
 }
 
 // rest waits until only the honest are there, and have heard everything; then the heap is what it is because of them.
-func (s *soak) rest(ctx context.Context, r *SoakReport, honest []*faithful) error {
+func (s *soak) rest(ctx context.Context, r *SoakReport) error {
 	s.http.CloseIdleConnections()
-	n := s.opts.Faithful
+	n := len(s.published)
 	v, ok, err := s.settle(ctx, soakReconnect+soakSession+patience, func(v *vitals) bool {
-		return v.Clients == n && v.Subscriptions == n && s.verdict(honest) == ""
+		return v.Clients == n && v.Subscriptions == n && s.heard() == nil
 	})
 	if err != nil {
 		return err
 	}
-	if wrong := s.verdict(honest); wrong != "" {
-		s.fail("heard", errors.New(wrong))
+	if wrong := s.heard(); wrong != nil {
+		s.fail("the honest", wrong)
 	}
 	if !ok {
 		s.fail("after all guests have gone", fmt.Errorf("%d honest clients are there, and the server has %v", n, v))

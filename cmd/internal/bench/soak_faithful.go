@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"sluice/channel/client"
@@ -18,7 +17,6 @@ type faithful struct {
 	number  int
 	ledger  *ledger
 	pending string // the publication whose reply was lost
-	gone    chan struct{}
 
 	lastBeat, lastConfirm, nextSend, nextTrouble time.Time
 }
@@ -30,7 +28,7 @@ const (
 )
 
 func (s *soak) faithful(ctx context.Context, number int) *faithful {
-	f := &faithful{guest: s.guest(ctx, rand.New(rand.NewPCG(s.opts.Seed, uint64(number)))), number: number, ledger: newLedger(s.opts.Faithful), gone: make(chan struct{})}
+	f := &faithful{guest: s.guest(ctx, rand.New(rand.NewPCG(s.opts.Seed, uint64(number)))), number: number, ledger: s.witness(fmt.Sprintf("honest client %d", number))}
 	f.promise = time.Second
 	f.hear = func(st stamp) {
 		s.count(func() { f.ledger.record(st) })
@@ -40,7 +38,6 @@ func (s *soak) faithful(ctx context.Context, number int) *faithful {
 
 // run lives until ctx ends, or the soak has them leave.
 func (f *faithful) run() {
-	defer close(f.gone)
 	defer f.drop(false)
 	if err := f.live(); err != nil && f.ctx.Err() == nil {
 		f.s.fail(fmt.Sprintf("honest client %d", f.number), err)
@@ -77,12 +74,12 @@ func (f *faithful) step() error {
 		return f.deliver(f.again)
 	case busy && now.After(f.nextTrouble):
 		first := f.nextTrouble.IsZero()
-		f.nextTrouble = now.Add(f.about(troublePause))
+		f.nextTrouble = now.Add(about(f.rng, troublePause))
 		if !first {
 			return f.trouble()
 		}
 	case busy && now.After(f.nextSend):
-		f.nextSend = now.Add(f.about(faithfulPause))
+		f.nextSend = now.Add(about(f.rng, faithfulPause))
 		number := f.s.published[f.number].Load() + 1
 		f.pending = publication(faithfulTopic, string(stamp{f.number, number, now.UnixNano()}.body(100)))
 		return f.deliver(f.ask)
@@ -102,8 +99,6 @@ func (f *faithful) step() error {
 	}
 	return err
 }
-
-func (f *faithful) about(d time.Duration) time.Duration { return d/2 + f.upTo(d) }
 
 // deliver sends the pending publication by ask, or again.
 func (f *faithful) deliver(send func(typ, fields string) (soakLine, error)) error {
@@ -174,21 +169,4 @@ func (f *faithful) back() error {
 			return err
 		}
 	}
-}
-
-// verdict says what is wrong with what they have heard; empty: nothing.
-func (s *soak) verdict(all []*faithful) string {
-	published := make([]uint32, len(s.published))
-	for i := range published {
-		published[i] = s.published[i].Load()
-	}
-	var wrong strings.Builder
-	s.count(func() {
-		for _, f := range all {
-			if lost := f.ledger.lost(published); lost+f.ledger.twice+f.ledger.late+f.ledger.strange > 0 {
-				fmt.Fprintf(&wrong, "honest client %d: %d lost %v, %d doubled, %d out of order, %d strange; ", f.number, lost, f.ledger.holes(published), f.ledger.twice, f.ledger.late, f.ledger.strange)
-			}
-		}
-	})
-	return strings.TrimSuffix(wrong.String(), "; ")
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -36,6 +37,11 @@ type SoakReport struct {
 
 // judge finds what is wrong with the server at the end.
 func (r *SoakReport) judge() {
+	if r.soak.opts.Log != nil {
+		for _, line := range r.soak.opts.Log.Errors() {
+			r.soak.fail("the server's log", errors.New(line))
+		}
+	}
 	for _, f := range r.soak.faults {
 		r.Faults = append(r.Faults, fmt.Sprintf("%s, %d times; first: %s", f.who, f.times, f.first))
 	}
@@ -114,7 +120,7 @@ func (r *SoakReport) Write(w io.Writer) error {
 		published += int(r.soak.published[i].Load())
 	}
 	p.line("visits", "%d of %d kinds, seed %d", visits, len(r.soak.paid), r.Seed)
-	p.line("honest clients", "%d, %d messages published, %d troubles", r.soak.opts.Faithful, published, r.soak.troubles.Load())
+	p.line("honest clients", "%d, %d messages published, %d troubles", len(r.soak.published), published, r.soak.troubles.Load())
 	var heaps []string
 	for _, h := range r.Heaps {
 		heaps = append(heaps, fmt.Sprintf("%.0f", h/1024))

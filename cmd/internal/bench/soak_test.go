@@ -1,0 +1,197 @@
+package bench
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"sluice/channel/message"
+	"sluice/cmd/internal/config"
+)
+
+// The whole soak is run by .ci/test against a server of its own; these are tests of what it judges by.
+
+// passing is a report of a server that has done all as it should.
+func passing() *SoakReport {
+	v := func() *vitals {
+		return &vitals{Heap: 1 << 20, Goroutines: 12, Descriptors: 20, ends: make(map[endKey]int)}
+	}
+	r := &SoakReport{base: v(), end: v(), Heaps: []float64{1 << 20, 1.04 * (1 << 20), 0.5 * (1 << 20)}}
+	r.soak = &soak{paid: make(map[string]int), ends: make(map[int]int), published: make([]atomic.Uint32, 1)}
+	for _, code := range mustEnd {
+		r.end.ends[endKey{"client", fmt.Sprint(int(code)), code.Info().Name}] = 3
+	}
+	r.soak.connected.Store(int64(r.end.ended("client")))
+	return r
+}
+
+func TestSoakVerdict(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(r *SoakReport)
+		want  string
+	}{
+		"nothing":          {func(*SoakReport) {}, ""},
+		"a client":         {func(r *SoakReport) { r.end.Clients = 1 }, "after everyone has gone there are left"},
+		"a record":         {func(r *SoakReport) { r.end.Records = 1 }, "after everyone has gone there are left"},
+		"a goroutine":      {func(r *SoakReport) { r.end.Goroutines++ }, "leaked"},
+		"a descriptor":     {func(r *SoakReport) { r.end.Descriptors++ }, "leaked"},
+		"a timer":          {func(r *SoakReport) { r.end.Timers++ }, "leaked"},
+		"memory":           {func(r *SoakReport) { r.Heaps[2] = 1.06 * (1 << 20) }, "the heap has grown"},
+		"no code":          {func(r *SoakReport) { r.end.ends[endKey{"client", "0", "internal"}] = 2 }, `2 times a client ended with "0" "internal"`},
+		"a wrong name":     {func(r *SoakReport) { r.end.ends[endKey{"session", "4000", "unknown"}] = 1 }, `1 times a session ended with "4000" "unknown"`},
+		"a client's code":  {func(r *SoakReport) { r.end.ends[endKey{"client", "4029", "offline"}] = 1 }, "unexplained"},
+		"an internal code": {func(r *SoakReport) { r.end.ends[endKey{"client", "4550", "internal"}] = 1 }, "unexplained"},
+		"a failed request": {func(r *SoakReport) { r.end.internal = 1 }, "failed 1 requests"},
+		"a missing code": {func(r *SoakReport) {
+			maps.DeleteFunc(r.end.ends, func(e endKey, _ int) bool { return e.Code == "4004" })
+			r.soak.connected.Store(0)
+		}, "nothing has ended by 4004 displaced"},
+		"a client without end": {func(r *SoakReport) { r.soak.connected.Add(1) }, "have ended"},
+		"a visit":              {func(r *SoakReport) { r.soak.fail("polite", errors.New("it broke")) }, "polite, 1 times; first: it broke"},
+		"the log": {func(r *SoakReport) {
+			r.soak.opts.Log = &ServerLog{To: io.Discard}
+			io.WriteString(r.soak.opts.Log, `{"level":"warn"}`+"\n"+`{"level":"err`)
+			io.WriteString(r.soak.opts.Log, `or","message":"it broke"}`+"\n")
+		}, `{"level":"error","message":"it broke"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := passing()
+			c.spoil(r)
+			r.judge()
+			var text bytes.Buffer
+			if err := r.Write(&text); err != nil {
+				t.Fatal(err)
+			}
+			if r.Passed() != (c.want == "") || !strings.Contains(text.String(), c.want) || strings.Contains(text.String(), "passed") != r.Passed() {
+				t.Errorf("want %q:\n%s", c.want, &text)
+			}
+			if c.want != "" && len(r.Faults) != 1 {
+				t.Errorf("want one fault: %q", r.Faults)
+			}
+		})
+	}
+}
+
+const someMetrics = `# HELP go_goroutines Number of goroutines that currently exist.
+go_goroutines 14
+go_memstats_heap_alloc_bytes 1.5e+06
+process_open_fds 9
+sluice_clients 3
+sluice_connections{endpoint="websocket"} 2
+sluice_connections{endpoint="longpoll"} 1
+sluice_sessions{endpoint="websocket"} 2
+sluice_subscriptions 4
+sluice_records 5
+sluice_timers 6
+sluice_ends_total{code="4000",name="client-disconnect",what="client"} 7
+sluice_refusals_total{code="4550",name="internal"} 8
+`
+
+func TestReadVitals(t *testing.T) {
+	v, err := readVitals(strings.NewReader(someMetrics))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := v.String(); got != "3 connections, 2 sessions, 3 clients, 4 subscriptions, 5 records, 6 timers, 14 goroutines, 9 descriptors" {
+		t.Error(got)
+	}
+	if v.Heap != 1.5e6 || v.internal != 8 || v.ended("client") != 7 || v.living() != 17 {
+		t.Errorf("%+v", v)
+	}
+	without := strings.Replace(someMetrics, "sluice_records", "something_else", 1)
+	if _, err := readVitals(strings.NewReader(without)); err == nil {
+		t.Error("records are missing, and that was not noticed")
+	}
+}
+
+func TestUnexplainedLine(t *testing.T) {
+	good := soakLine{Operation: "disconnect", Code: 4000, Name: "client-disconnect", Message: "The client disconnected.", Reconnect: "no", Incident: "x"}
+	if why := unexplainedLine(good); why != "" {
+		t.Errorf("a good one: %s", why)
+	}
+	for name, spoil := range map[string]func(l *soakLine){
+		"code":      func(l *soakLine) { l.Code = 4999 },
+		"name":      func(l *soakLine) { l.Name = "unknown" },
+		"client":    func(l *soakLine) { l.Code, l.Name = int(message.CodeOffline), "offline" },
+		"message":   func(l *soakLine) { l.Message = "" },
+		"incident":  func(l *soakLine) { l.Incident = "" },
+		"reconnect": func(l *soakLine) { l.Reconnect = "" },
+	} {
+		l := good
+		if spoil(&l); unexplainedLine(l) == "" {
+			t.Errorf("%s: %+v passed", name, l)
+		}
+	}
+}
+
+// The same seed deals the same visits; each of them comes once before any comes twice, and has a name of its own.
+func TestDeck(t *testing.T) {
+	names := func(seed uint64) (all []string) {
+		s := &soak{dealt: rand.New(rand.NewPCG(seed, 0)), paid: make(map[string]int)}
+		for range soakVisits() {
+			all = append(all, s.deal().name)
+		}
+		return all
+	}
+	one, again, other := names(1), names(1), names(2)
+	if !slices.Equal(one, again) || slices.Equal(one, other) {
+		t.Error("the order is not that of the seed")
+	}
+	slices.Sort(one)
+	if n := len(one); len(slices.Compact(one)) != n {
+		t.Error("two visits have one name, or one came twice")
+	}
+}
+
+// The visits know the times by heart: the configuration must have them.
+func TestSoakConfig(t *testing.T) {
+	files, err := soakFiles()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, text := range files {
+		write(t, dir+"/"+name, text)
+	}
+	cfg, _, err := config.Load(dir+"/"+configFile, config.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range cfg.Channels {
+		if c.ID == "frail" {
+			continue
+		}
+		if c.ReliableReconnectDuration != soakReconnect || c.ReloadGrace != soakReload || c.DeadPeerTimeout != soakDeadPeer {
+			t.Errorf("%s: %+v", c.ID, c)
+		}
+		if c.Kind != "websocket" && c.SessionTimeout != soakSession || c.Kind == "websocket" && c.IdleTimeout != soakIdle {
+			t.Errorf("%s: %v, %v", c.ID, c.SessionTimeout, c.IdleTimeout)
+		}
+	}
+	if s := cfg.Servers[0]; s.HandshakeTimeout != soakHandshake || s.ReadHeaderTimeout != soakHandshake || s.RequestBodyTimeout != soakHandshake {
+		t.Errorf("%+v", s)
+	}
+	for _, d := range cfg.Destinations {
+		if d.ID == "quiet" && (d.SubscriptionTimeout == 0 || d.SubscriptionTimeout > soakSubscription) {
+			t.Errorf("%+v", d)
+		}
+	}
+	if cfg.FlexClient.MaxUnconfirmedMessages+cfg.FlexClient.MaxWaitingMessages >= flood {
+		t.Error("the flood is not too much")
+	}
+}
+
+func write(t *testing.T, file string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
