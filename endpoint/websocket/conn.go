@@ -359,6 +359,9 @@ func (c *conn) bind(client *flexsession.FlexClient) {
 	c.x.Client = client
 	client.Use(c.session)
 	c.core().Wheel.Stop(&c.timer)
+	if ended := client.Ended(); ended != nil { // before it knew of this socket
+		c.End(*ended)
+	}
 }
 
 // Record implements endpoint.Carrier: the login record of the cookie that came with the upgrade.

@@ -245,7 +245,7 @@ func (c *conn) send(b []byte) error {
 func (c *conn) writeFailed() {
 	c.mu.Lock()
 	if c.closing == nil {
-		c.cause, c.closing = endpoint.Lost(c.net, c.def(), message.CodeConnectionLost), []byte{}
+		c.cause, c.closing = endpoint.Lost(c.net, c.def(), message.CodeConnectionLost).WithIncident(), []byte{}
 	}
 	c.writing, c.closed = false, true
 	c.giveRoom()
