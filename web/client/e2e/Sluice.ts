@@ -46,12 +46,12 @@ export class Sluice {
 		return new Sluice(child, directory, url, metrics);
 	}
 
-	/** One of the server's own figures. */
+	/** One of the server's own figures, with its labels if it has any. */
 	async metric(name: string): Promise<number> {
 		const text = await (await fetch(this.metricsUrl)).text();
-		const match = new RegExp(`^${name} (\\S+)$`, "m").exec(text);
-		if (!match) throw new Error(`the server has no figure ${name}`);
-		return Number(match[1]);
+		const line = text.split("\n").find((line) => line.startsWith(name + " "));
+		if (!line) throw new Error(`the server has no figure ${name}`);
+		return Number(line.slice(name.length));
 	}
 
 	/** Ends the server in order; by SIGKILL without a word. */

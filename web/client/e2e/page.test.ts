@@ -264,6 +264,9 @@ describe("behind a proxy that", () => {
 		await seen("right", "through");
 		// The browser itself complains of a refused WebSocket; nothing else may be wrong.
 		expect(complaints.filter((text) => !/WebSocket connection to .* failed/.test(text))).toEqual([]);
+		// Both banks have reported what they had tried.
+		const from = type === "longpoll" ? ["websocket", "streaming"] : ["websocket"];
+		for (const id of from) expect(await server.metric(`sluice_failovers_total{code="4008",from="${id}",to="${type}"}`)).toBeGreaterThanOrEqual(2);
 	});
 
 	/** Runs in the page: notes when, in milliseconds after the page was asked for, both banks had heard something. */
