@@ -38,6 +38,7 @@ type Held struct {
 	beat   bool   // a heartbeat is due
 	last   []byte // the last line; after it the answer ends
 	cause  flexsession.Cause
+	over   bool // it has ended, and is off its client
 }
 
 // Hold makes a Held for the answer to r, a request of c. ends: its loss ends the client.
@@ -117,7 +118,11 @@ func (h *Held) Attach(c *flexsession.FlexClient, attach, have uint64, cookie *bo
 	h.mu.Lock()
 	h.client, h.epoch = c, epoch // from here on its lines may be taken: behind the answer
 	h.first = append(h.first, line...)
+	over, cause := h.over, h.cause
 	h.mu.Unlock()
+	if over { // it came too late: nobody else takes the answer off c any more
+		c.Detach(h, cause)
+	}
 	h.Wake()
 	return line, true
 }
@@ -255,15 +260,13 @@ func (h *Held) why(lost flexsession.Cause) flexsession.Cause {
 	return h.cause
 }
 
-func (h *Held) attached() *flexsession.FlexClient {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.client
-}
-
 // detach takes the answer off its client, if it has one.
 func (h *Held) detach(cause flexsession.Cause) {
-	if c := h.attached(); c != nil {
+	h.mu.Lock()
+	h.over = true
+	c := h.client
+	h.mu.Unlock()
+	if c != nil {
 		c.Detach(h, cause)
 	}
 }

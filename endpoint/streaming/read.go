@@ -23,7 +23,7 @@ func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) {
 		err = e.subscribe(c, r)
 	}
 	if err != nil {
-		c.End(flexsession.Because(message.CodeClientDisconnect))
+		c.End(flexsession.Because(err.Code))
 		e.core.RefusePlain(w, r, e.def, err)
 		return
 	}
