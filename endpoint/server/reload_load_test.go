@@ -156,13 +156,13 @@ func TestReloadListener(t *testing.T) {
 		}
 		// A body may take longer than it could when the listener was opened.
 		reload(func(o *server.Options) {
-			o.Listeners[0].MaxConnections, o.Listeners[0].RequestBodyTimeout = 10, 10*time.Minute
+			o.Listeners[0].MaxConnections, o.Listeners[0].MaxNewSessions, o.Listeners[0].RequestBodyTimeout = 10, 0, 10*time.Minute
 		})
 		slow := r.Raw()
 		slow.Send("POST /longpoll/chat HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n12")
 		time.Sleep(9 * time.Minute)
 		slow.Send("34")
-		if resp, lines := slow.Answer(); resp.StatusCode != http.StatusOK && lines[0].Code() != message.CodeLimitNewSessions {
+		if resp, lines := slow.Answer(); resp.StatusCode != http.StatusOK {
 			t.Errorf("a slow body: %d %v", resp.StatusCode, lines)
 		}
 	})
@@ -252,4 +252,31 @@ func fetch(c *http.Client, s *server.Server) error {
 	}
 	bodyOf(resp)
 	return nil
+}
+
+// Who comes back is told the times that hold now, once, and nothing where they are what they were.
+func TestReloadIsTold(t *testing.T) {
+	reloading(t, nil, func(t *testing.T, r *endpointtest.Rig, reload func(func(*server.Options)) *server.Reloaded) {
+		c := r.NewClient(channel.LongPoll)
+		_, lines, _ := r.Post("/longpoll", `{"type":"command","operation":"client_ping","messageId":"c","headers":{"DSId":"nil"}}`)
+		c.Adopt(lines[0])
+		told := func(attach int) any {
+			_, lines, _ := r.Post("/longpoll", c.PollLine(attach, 0), c.Auth()...)
+			return lines[0]["reconnectMillis"]
+		}
+		if got := told(1); got != nil {
+			t.Errorf("at first: %v", got)
+		}
+		reload(func(*server.Options) {})
+		if got := told(2); got != nil {
+			t.Errorf("after a reload that changed nothing: %v", got)
+		}
+		reload(each(func(d *channel.ChannelDefinition) { d.ReliableReconnectDuration = 7 * time.Second }))
+		if got := told(3); got != 7000.0 {
+			t.Errorf("after a change: %v", got)
+		}
+		if got := told(4); got != nil {
+			t.Errorf("once more: %v", got)
+		}
+	})
 }
