@@ -1,8 +1,12 @@
 package server
 
 import (
+	"os"
+	"path"
 	"reflect"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"sluice/channel"
@@ -51,5 +55,39 @@ func TestReloadKeepsWholeFields(t *testing.T) {
 			}
 			first[s.field] = s.when
 		}
+	}
+}
+
+// docs/operations.md names every setting that needs a restart, and no other.
+func TestOperationsListsRestarts(t *testing.T) {
+	text, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "<!-- restart -->")
+	list, _, found := strings.Cut(list, "<!-- /restart -->")
+	if !found {
+		t.Fatal("there is no list")
+	}
+	var named []string
+	for _, m := range regexp.MustCompile("`([a-z/-]+)`").FindAllStringSubmatch(list, -1) {
+		named = append(named, m[1])
+	}
+	want := []string{"session-store", "data-directory", "max-pending-messages"} // which cmd/sluice knows of
+	for _, table := range [][]setting{serverSettings, clientSettings, listenerSettings, channelSettings, destinationSettings, constraintSettings} {
+		for _, s := range table {
+			name := path.Base(s.path)
+			if name == "ref" {
+				name = s.path
+			}
+			if s.when == atStart && !slices.Contains(want, name) {
+				want = append(want, name)
+			}
+		}
+	}
+	slices.Sort(named)
+	slices.Sort(want)
+	if !slices.Equal(named, want) {
+		t.Errorf("named %v\nwant  %v", named, want)
 	}
 }
