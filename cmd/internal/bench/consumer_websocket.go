@@ -224,11 +224,27 @@ func dialWebSocket(ctx context.Context, at *url.URL, config *tls.Config) (net.Co
 		conn.Close()
 		return nil, fmt.Errorf("the WebSocket was refused: HTTP status %s %s", resp.Status, bytes.TrimSpace(text))
 	}
-	if in.Buffered() > 0 {
-		conn.Close()
-		return nil, errors.New("the server spoke before it was spoken to")
+	if n := in.Buffered(); n > 0 { // a ping: there was a pause before this was read
+		early, _ := in.Peek(n)
+		return &readAhead{Conn: conn, early: early}, nil
 	}
 	return conn, nil
+}
+
+// readAhead is a connection of which something was read already.
+type readAhead struct {
+	net.Conn
+	early []byte
+}
+
+// Read reads that first.
+func (c *readAhead) Read(b []byte) (int, error) {
+	if len(c.early) == 0 {
+		return c.Conn.Read(b)
+	}
+	n := copy(b, c.early)
+	c.early = c.early[n:]
+	return n, nil
 }
 
 func dial(ctx context.Context, at *url.URL, config *tls.Config) (net.Conn, error) {

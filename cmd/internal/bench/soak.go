@@ -89,6 +89,7 @@ type soak struct {
 	subscribed sync.WaitGroup  // those honest clients that are not there yet
 	connected  atomic.Int64    // clients that the server has made
 	troubles   atomic.Int64
+	stalls     stalls
 
 	mu        sync.Mutex // guards the following, and the ledgers of the witnesses
 	deck      []visit    // not yet dealt
@@ -207,6 +208,7 @@ func (s *soak) run(ctx context.Context) (*SoakReport, error) {
 	}
 	life, hangUp := context.WithCancel(ctx)
 	defer hangUp()
+	go s.stalls.watch(life)
 	var running sync.WaitGroup
 	if err = s.settleIn(life, &running); err == nil {
 		err = s.rounds(life, r)

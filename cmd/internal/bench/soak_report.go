@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,16 +26,33 @@ var mustEnd = []message.Code{
 
 // SoakReport is what came of a soak.
 type SoakReport struct {
-	Seed   uint64
-	Heaps  []float64 // bytes in use after a collection, with only the honest clients there, by round
-	Faults []string  // what was wrong; none: the server has passed
+	Seed   uint64    `json:"seed"`
+	Visits int       `json:"visits"`
+	Ends   []SoakEnd `json:"ends"`   // by code
+	Heaps  []float64 `json:"heaps"`  // bytes in use after a collection, with only the honest clients there, by round
+	Faults []string  `json:"faults"` // what was wrong; none: the server has passed
 
 	soak      *soak
 	base, end *vitals
 }
 
+// SoakEnd is how many have ended by a code.
+type SoakEnd struct {
+	Code          string `json:"code"`
+	Name          string `json:"name"`
+	Connections   int    `json:"connections"`
+	Sessions      int    `json:"sessions"`
+	Clients       int    `json:"clients"`
+	Subscriptions int    `json:"subscriptions"`
+	Told          int    `json:"told"` // lines that told it to visitors and honest clients
+}
+
 // judge finds what is wrong with the server at the end.
 func (r *SoakReport) judge() {
+	r.Ends, r.Faults = r.table(), []string{}
+	for _, n := range r.soak.paid {
+		r.Visits += n
+	}
 	if r.soak.opts.Log != nil {
 		for _, line := range r.soak.opts.Log.Errors() {
 			r.soak.fail("the server's log", errors.New(line))
@@ -110,54 +126,65 @@ func unexplainedLine(l soakLine) string {
 // Write prints the report for people.
 func (r *SoakReport) Write(w io.Writer) error {
 	p := printer{w: w}
-	r.table(&p)
-	visits := 0
-	for _, n := range r.soak.paid {
-		visits += n
+	p.raw("%-4s %-24s %12s %12s %12s %13s %8s\n", "end", "", "connections", "sessions", "clients", "subscriptions", "told")
+	for _, e := range r.Ends {
+		p.raw("%-4s %-24s %12d %12d %12d %13d %8d\n", e.Code, e.Name, e.Connections, e.Sessions, e.Clients, e.Subscriptions, e.Told)
 	}
 	published := 0
 	for i := range r.soak.published {
 		published += int(r.soak.published[i].Load())
 	}
-	p.line("visits", "%d of %d kinds, seed %d", visits, len(r.soak.paid), r.Seed)
+	p.line("visits", "%d of %d kinds, seed %d", r.Visits, len(r.soak.paid), r.Seed)
 	p.line("honest clients", "%d, %d messages published, %d troubles", len(r.soak.published), published, r.soak.troubles.Load())
 	var heaps []string
 	for _, h := range r.Heaps {
 		heaps = append(heaps, fmt.Sprintf("%.0f", h/1024))
 	}
 	p.line("heap", "%s KiB after each round", strings.Join(heaps, ", "))
+	p.line("longest stall", "%v", r.soak.stalls.max().Round(time.Millisecond))
 	p.line("before", "%v", r.base)
 	p.line("afterwards", "%v", r.end)
 	for _, f := range r.Faults {
 		p.line("FAULT", "%s", f)
 	}
-	if len(r.Faults) == 0 {
+	switch {
+	case len(r.Faults) == 0:
 		p.line("verdict", "passed")
-	} else {
+	case r.soak.stalls.max() > stallLimit:
+		p.line("verdict", "none: this machine has let nothing run for %v, and so the faults may be its own", r.soak.stalls.max().Round(time.Millisecond))
+	default:
 		p.line("verdict", "failed, %d faults", len(r.Faults))
 	}
 	return p.err
 }
 
-// table prints the ends by code.
-func (r *SoakReport) table(p *printer) {
-	whats := []string{"connection", "session", "client", "subscription"}
-	counts := make(map[endKey][]int)
+// table are the ends by code.
+func (r *SoakReport) table() (all []SoakEnd) {
+	rows := make(map[endKey]*SoakEnd)
 	for e, n := range r.end.ends {
 		key := endKey{Code: e.Code, Name: e.Name}
-		if counts[key] == nil {
-			counts[key] = make([]int, len(whats))
+		row := rows[key]
+		if row == nil {
+			code, _ := strconv.Atoi(e.Code) // that it is none is a fault, and told as such
+			row = &SoakEnd{Code: e.Code, Name: e.Name, Told: r.soak.ends[code]}
+			rows[key] = row
 		}
-		if i := slices.Index(whats, e.What); i >= 0 {
-			counts[key][i] += n
+		switch e.What {
+		case "connection":
+			row.Connections += n
+		case "session":
+			row.Sessions += n
+		case "client":
+			row.Clients += n
+		case "subscription":
+			row.Subscriptions += n
 		}
 	}
-	p.raw("%-4s %-24s %12s %12s %12s %12s %8s\n", "end", "", "connections", "sessions", "clients", "subscriptions", "told")
-	for _, key := range slices.SortedFunc(maps.Keys(counts), func(a, b endKey) int { return cmp.Compare(a.Code, b.Code) }) {
-		c := counts[key]
-		code, _ := strconv.Atoi(key.Code)
-		p.raw("%-4s %-24s %12d %12d %12d %12d %8d\n", key.Code, key.Name, c[0], c[1], c[2], c[3], r.soak.ends[code])
+	for _, row := range rows {
+		all = append(all, *row)
 	}
+	slices.SortFunc(all, func(a, b SoakEnd) int { return cmp.Or(cmp.Compare(a.Code, b.Code), cmp.Compare(a.Name, b.Name)) })
+	return all
 }
 
 // Passed tells whether nothing was wrong.

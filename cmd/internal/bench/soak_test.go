@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sluice/channel/message"
 	"sluice/cmd/internal/config"
@@ -56,6 +57,10 @@ func TestSoakVerdict(t *testing.T) {
 		}, "nothing has ended by 4004 displaced"},
 		"a client without end": {func(r *SoakReport) { r.soak.connected.Add(1) }, "have ended"},
 		"a visit":              {func(r *SoakReport) { r.soak.fail("polite", errors.New("it broke")) }, "polite, 1 times; first: it broke"},
+		"a machine that stood still": {func(r *SoakReport) {
+			r.soak.fail("polite", errors.New("it broke"))
+			r.soak.stalls.longest.Store(int64(2 * time.Second))
+		}, "none: this machine has let nothing run for 2s"},
 		"the log": {func(r *SoakReport) {
 			r.soak.opts.Log = &ServerLog{To: io.Discard}
 			io.WriteString(r.soak.opts.Log, `{"level":"warn"}`+"\n"+`{"level":"err`)
