@@ -112,7 +112,7 @@ func (s *Server) checkDescriptors() {
 			allowed += uint64(l.MaxConnections)
 		}
 	}
-	if limit > 0 && allowed+reserved > limit {
+	if limit > 0 && allowed > limit {
 		log := s.opts().Log("Startup")
 		log.Warn().Uint64("descriptors", limit).Uint64("max-connections", allowed).
 			Msg("the process may open fewer descriptors (ulimit -n) than max-connections allows connections on all servers; beyond that connections are refused with limit-descriptors")
