@@ -25,7 +25,8 @@ type Socket struct {
 
 	mu     sync.Mutex // guards the following
 	failed error
-	told   chan struct{} // closed when failed is known; nil: nobody waits
+	told   chan struct{} // closed when failed is known, or never will be; nil: nobody waits
+	closed bool
 }
 
 func (s *Socket) socket() *Socket { return s }
@@ -48,6 +49,24 @@ func (s *Socket) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// Close implements net.Conn. Nobody is told a cause after it.
+func (s *Socket) Close() error {
+	err := s.Conn.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.tell()
+	return err
+}
+
+// tell ends the waiting for the cause. The caller holds s.mu.
+func (s *Socket) tell() {
+	if s.told != nil {
+		close(s.told)
+		s.told = nil
+	}
+}
+
 // Note remembers err, which reading or writing failed of, if it says what became of the peer: not a deadline, or a Close of this side. The kernel tells the cause once, to whoever asks first; who
 // asks next reads a mere end, or writes to a broken pipe. So Note returns the cause in place of those.
 func (s *Socket) Note(err error) error {
@@ -62,9 +81,8 @@ func (s *Socket) Note(err error) error {
 	if s.failed == nil || weak(s.failed) && !weak(err) {
 		s.failed = err
 	}
-	if s.told != nil && !weak(s.failed) {
-		close(s.told)
-		s.told = nil
+	if !weak(s.failed) {
+		s.tell()
 	}
 	if weak(err) {
 		return s.failed
@@ -84,7 +102,7 @@ func (s *Socket) echoes(err error) bool {
 // await waits until the cause is known, but not for ever: a broken pipe may be one by itself (RFC 9293: a reset after the end).
 func (s *Socket) await() {
 	s.mu.Lock()
-	if s.failed != nil { // with an end in order before it, nobody else is told anything
+	if s.failed != nil || s.closed { // with an end in order before it, nobody else is told anything
 		s.mu.Unlock()
 		return
 	}

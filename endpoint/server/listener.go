@@ -238,7 +238,7 @@ type countedConn struct {
 // Close implements net.Conn.
 func (c *countedConn) Close() error {
 	c.once.Do(func() { c.l.open_.Add(-1) })
-	err := c.Conn.Close()
+	err := c.Socket.Close()
 	c.l.reserve.refill()
 	return err
 }
