@@ -34,4 +34,4 @@ func (q *Request) logsIn() bool {
 }
 
 // logIn makes the user whom admit has found, if it has, that of the client and of the cookie's record. It reports false where another tab was quicker, as somebody else.
-func (q *Request) logIn() bool { return q.user != nil && q.Client.Login(q.user, true) == nil }
+func (q *Request) logIn() bool { return q.user != nil && q.Core.logIn(q.Client, q.user, true) == nil }

@@ -32,7 +32,8 @@ type Core struct {
 	Logger    zerolog.Logger
 	Stats     *Stats
 	Open      *Tracker
-	Lasting   *Lasting // the listener's
+	Lasting   *Lasting                 // the listener's
+	LoggedIn  func(*channel.Principal) // told of each login after it has taken effect, to see whether it holds; may be nil
 }
 
 // Limits bounds what one connection or request may ask for.

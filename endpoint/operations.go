@@ -188,7 +188,7 @@ func (x *Exchange) login(req *message.Request, reply func([]byte)) *message.Erro
 	if refused != nil {
 		return refused
 	}
-	if err := x.Client.Login(p, x.Def.Kind != channel.WebSocket); err != nil {
+	if err := x.Core.logIn(x.Client, p, x.Def.Kind != channel.WebSocket); err != nil {
 		return err
 	}
 	x.identified()
@@ -215,6 +215,15 @@ func (k *Core) Verify(addr, user, password string) (*channel.Principal, *message
 		}
 	}
 	return nil, &message.Error{Code: message.CodeBadCredentials}
+}
+
+// logIn makes p the user of c, as [flexsession.FlexClient.Login] does. The users may have been replaced since p was verified.
+func (k *Core) logIn(c *flexsession.FlexClient, p *channel.Principal, record bool) *message.Error {
+	err := c.Login(p, record)
+	if err == nil && k.LoggedIn != nil {
+		k.LoggedIn(p)
+	}
+	return err
 }
 
 func (x *Exchange) logout(req *message.Request, reply func([]byte)) *message.Error {

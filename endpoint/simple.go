@@ -164,7 +164,7 @@ func (k *Core) Guest(w http.ResponseWriter, r *http.Request, def *channel.Channe
 	}
 	c, _, err := k.Registry.NewClient(def, peer, record, true)
 	if err == nil && guest && user != nil {
-		err = c.Login(user, false)
+		err = k.logIn(c, user, false)
 	}
 	if err != nil {
 		if guest {

@@ -276,3 +276,53 @@ func TestReconfigureRaces(t *testing.T) {
 		}
 	})
 }
+
+// Who has logged in gets the roles he has now; who is gone ends, with the record that would log his next client in. Who has no user, and whose login ends by itself, goes on.
+func TestRelogin(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, h *house) {
+		of := func(p *channel.Principal) (*Record, *FlexClient) {
+			r, err := h.registry.NewRecord(h.def)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p != nil {
+				if err := r.login(p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c, _, err := h.registry.NewClient(h.def, Peer{}, r, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r, c
+		}
+		ann, bob, eve := &channel.Principal{Name: "ann"}, &channel.Principal{Name: "bob"}, &channel.Principal{Name: "eve", Expires: time.Now().Add(time.Hour)}
+		promoted := &channel.Principal{Name: "ann", Roles: []string{"staff"}}
+		annsRecord, annsClient := of(ann)
+		bobsRecord, bobsClient := of(bob)
+		_, evesClient := of(eve)
+		_, nobody := of(nil)
+		alone := h.client(t)
+		if err := alone.Login(bob, false); err != nil {
+			t.Fatal(err)
+		}
+		h.registry.Relogin(func(name string) (*channel.Principal, bool) {
+			if name == "ann" {
+				return promoted, true
+			}
+			return nil, false
+		}, Because(message.CodeAdministrator))
+		if annsRecord.Principal() != promoted || annsClient.Principal() != promoted {
+			t.Error("ann has her old roles")
+		}
+		if h.registry.Record(bobsRecord.ID()) != nil || bobsClient.Ended() == nil || alone.Ended() == nil || bobsClient.Ended().Code != message.CodeAdministrator {
+			t.Error("bob is still there")
+		}
+		if evesClient.Ended() != nil || evesClient.Principal() != eve || nobody.Ended() != nil {
+			t.Error("others were touched")
+		}
+		for _, c := range []*FlexClient{annsClient, evesClient, nobody} {
+			c.End(Because(message.CodeClientDisconnect))
+		}
+	})
+}

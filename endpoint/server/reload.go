@@ -116,7 +116,9 @@ func (s *Server) apply(before, after *serving, agreed []*terms) {
 		l.terms.Store(agreed[i])
 	}
 	s.registry.Reconfigure(opts.FlexClient, definitions)
-	s.relogin(before.opts.Passwords, opts.Passwords)
+	if before.opts.Passwords != opts.Passwords {
+		s.relogin()
+	}
 	for _, c := range s.registry.Clients() { // who may be subscribed to what may have changed
 		if t := c.Transport(); t != nil {
 			after.core.Review(c, t.Channel())
@@ -125,16 +127,24 @@ func (s *Server) apply(before, after *serving, agreed []*terms) {
 }
 
 // relogin gives those who have logged in the roles they have now, and ends what belongs to users who are not there any more.
-func (s *Server) relogin(before, now *flexsession.Passwords) {
-	if now.Same(before) {
-		return
-	}
-	user := func(name string) (*channel.Principal, bool) { return nil, false }
-	if now != nil {
-		user = now.User
-	}
+func (s *Server) relogin() {
 	cause := flexsession.Cause{Code: message.CodeAdministrator, Detail: "The user is no longer known.", Setting: "password-file"}
-	s.registry.Relogin(user, cause)
+	s.registry.Relogin(s.user, cause)
+}
+
+// user is who has that name now.
+func (s *Server) user(name string) (*channel.Principal, bool) {
+	if p := s.opts().Passwords; p != nil {
+		return p.User(name)
+	}
+	return nil, false
+}
+
+// loggedIn looks again after a login: who was verified before a reload, or by a ticket, may not be there any more, or have other roles. What comes later, the reload or the login, sees the other.
+func (s *Server) loggedIn(p *channel.Principal) {
+	if now, ok := s.user(p.Name); p.Expires.IsZero() && (!ok || now != p) {
+		s.relogin()
+	}
 }
 
 // merge compares the options with those that hold, tells what differs, and leaves in next what the server can go by without a restart.
@@ -147,7 +157,7 @@ func (r *Reloaded) merge(held, next *Options) error {
 	r.compare("", clientSettings, &held.FlexClient, &next.FlexClient, touch{all: true})
 	r.compare("", serverSettings, held, next, touch{})
 	r.keys(held.APIKeys, next.APIKeys)
-	r.passwords(held.Passwords, next.Passwords)
+	next.Passwords = r.passwords(held.Passwords, next.Passwords)
 	r.listeners(held, next)
 	r.channels(held, next)
 	r.destinations(held, next)

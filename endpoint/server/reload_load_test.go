@@ -280,3 +280,20 @@ func TestReloadIsTold(t *testing.T) {
 		}
 	})
 }
+
+// A ticket of a user who is no longer there lets nobody in.
+func TestReloadOfPasswordsAndTickets(t *testing.T) {
+	alice, bob := passwordsOf(t, "alice", "wonderland", "friends"), passwordsOf(t, "bob", "builder", "friends")
+	endpointtest.Run(t, func(o *server.Options) { o.Passwords = alice }, func(t *testing.T, r *endpointtest.Rig) {
+		c := r.Connect(channel.WebSocket)
+		c.Do("command", `"operation":"login","body":"YWxpY2U6d29uZGVybGFuZA=="`)
+		ticket := c.Do("command", `"operation":"ticket"`)["body"].(map[string]any)["ticket"].(string)
+		if _, err := r.Server.Reload(endpointtest.Options(func(o *server.Options) { o.Passwords = bob })); err != nil {
+			t.Fatal(err)
+		}
+		c.WantEnd(message.CodeAdministrator)
+		if status, lines, _ := r.Fetch("GET", "/streaming/chat?ticket="+ticket, ""); status != http.StatusUnauthorized || lines[0].Code() != message.CodeUnknownClient {
+			t.Errorf("by the ticket: %d %v", status, lines)
+		}
+	})
+}

@@ -178,10 +178,13 @@ func (r *Reloaded) keys(held, next []APIKey) {
 // secret stands for a value that is not shown.
 const secret = "***"
 
-func (r *Reloaded) passwords(held, next *flexsession.Passwords) {
-	if !next.Same(held) {
-		r.changed("security/password-file", users(held), users(next), touch{})
+// passwords returns those that hold: the old ones, where the new ones are the same.
+func (r *Reloaded) passwords(held, next *flexsession.Passwords) *flexsession.Passwords {
+	if next.Same(held) {
+		return held
 	}
+	r.changed("security/password-file", users(held), users(next), touch{})
+	return next
 }
 
 func users(p *flexsession.Passwords) any {

@@ -64,6 +64,7 @@ func New(opts Options) (*Server, error) {
 		Stats:    s.metrics.stats(),
 		Open:     endpoint.NewTracker(),
 	}
+	s.shared.LoggedIn = s.loggedIn
 	s.shared.Diagnose.SetDefault(opts.Failover != "none")
 	s.shared.Stats.FailedOver = s.onFailover(opts.Log("Client.Failover"))
 	registry := opts.FlexClient
