@@ -20,7 +20,8 @@
 // in one is reported and goes no further.
 //
 // Time is the monotonic clock: setting the machine's clock changes nothing. After a pause (a suspended machine, a stopped process) everything that
-// has become due fires once, in order; the wheel does not live through the ticks it missed. Whether a suspension counts as time is the
+// has become due fires once, in order; the wheel does not live through the ticks it missed. After more than a second of it the wheel waits half a second first, so that what lay in the sockets meanwhile is read, and touches
+// its timers, before anybody is judged by the time that has passed. Whether a suspension counts as time is the
 // platform's monotonic clock to say; on Linux it does not.
 //
 // The wheel does not tick. It sleeps until the next list that holds a timer, and while it holds none it waits on a channel alone: in a

@@ -159,3 +159,22 @@ func TestIdleRetime(t *testing.T) {
 		}
 	})
 }
+
+// After a pause of the whole process nobody is judged before what has arrived meanwhile could touch its Idle.
+func TestIdleTouchedAfterAPause(t *testing.T) {
+	inBubble(t, heartbeat.Options{}, func(t *testing.T, w *heartbeat.Wheel) {
+		var first heartbeat.Timer
+		var idle, silent heartbeat.Idle
+		fired := newRecord()
+		w.Schedule(&first, time.Second, func() { time.Sleep(time.Minute) }) // holds the wheel up, as a stopped process does
+		idle.Start(w, 5*time.Second, func() { t.Error("it was judged by the pause") })
+		silent.Start(w, 5*time.Second, fired.note)
+		time.Sleep(time.Minute + 1200*time.Millisecond) // what lay in the socket is read
+		idle.Touch()
+		time.Sleep(2 * time.Second)
+		idle.Stop()
+		if got := fired.take(); len(got) != 1 || got[0] < 61*time.Second || got[0] > 62*time.Second {
+			t.Errorf("the silent one fired at %v, want once, at 61.5s", got)
+		}
+	})
+}

@@ -79,6 +79,7 @@ func (w *Wheel) Run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-w.wake:
 		case <-ring:
+			w.settle(ctx)
 		}
 		w.awake()
 	}
@@ -244,6 +245,27 @@ func (w *Wheel) sleep() (time.Duration, bool) {
 	}
 	w.next = never
 	return 0, false
+}
+
+// A wheel that wakes up later than stalled has stood still with its whole process: a stopped process, a suspended machine. What touches its timers has stood still as well, and gets a moment to catch up, before
+// anybody is judged by the time that has passed.
+const (
+	stalled = time.Second
+	moment  = time.Second / 2
+)
+
+// settle waits for that moment, if it is needed.
+func (w *Wheel) settle(ctx context.Context) {
+	w.mu.Lock()
+	held := w.next != never && w.clock()-time.Duration(w.next)*w.tick > stalled
+	w.mu.Unlock()
+	if !held {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(moment):
+	}
 }
 
 // awake notes that Run will look at the slots by itself, so that nobody needs to wake it.
