@@ -187,3 +187,44 @@ func TestTimeOfAnAwayClientIsSwitchedOff(t *testing.T) {
 		})
 	})
 }
+
+// A record whose cookie could not be set, or was taken away, is found by nobody: it ends with its last client.
+func TestRecordThatNobodyFindsEnds(t *testing.T) {
+	living(t, channel.ChannelDefinition{Kind: channel.LongPoll}, nil, func(t *testing.T, l *life) {
+		for what, lose := range map[string]func(r *Record){
+			"never set": func(r *Record) { r.DropToken() },
+			"taken":     func(r *Record) { r.SetToken("token"); r.DropToken() },
+			"given back": func(r *Record) {
+				r.DropToken()
+				r.SetToken("token")
+			},
+		} {
+			r, _ := l.registry.NewRecord(l.def)
+			one, _, _ := l.registry.NewClient(l.def, Peer{}, r, false)
+			two, _, _ := l.registry.NewClient(l.def, Peer{}, r, false)
+			lose(r)
+			one.End(Because(message.CodeClientDisconnect))
+			if r.Ended() != nil {
+				t.Errorf("%s: it ended before its last client", what)
+			}
+			two.End(Because(message.CodeClientVanished))
+			if ended := r.Ended(); (ended == nil) != (what == "given back") {
+				t.Errorf("%s: with its last client it ended by %v", what, ended)
+			}
+		}
+	})
+}
+
+// A page that is left takes the socket with it at once, also one on which it has only connected.
+func TestLeaveEndsASocketThatIsNotAttached(t *testing.T) {
+	living(t, channel.ChannelDefinition{Kind: channel.WebSocket, ReloadGrace: 3 * time.Second}, nil, func(t *testing.T, l *life) {
+		var socket transport
+		s := l.registry.NewWebSocketSession(l.def, Peer{}, &socket, nil)
+		l.c.Use(s)
+		l.c.Leave(0)
+		if cause := socket.cause(); cause == nil || cause.Code != message.CodeClientDetached {
+			t.Errorf("the socket ended by %v", cause)
+		}
+		l.want(t, time.Minute, 3*time.Second, message.CodeClientDetached)
+	})
+}

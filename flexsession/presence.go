@@ -170,7 +170,7 @@ func (c *FlexClient) Leave(attach uint64) {
 		c.mu.Unlock()
 		return
 	}
-	t := c.transport
+	t, sessions := c.transport, slices.Clone(c.sessions)
 	if c.ended == nil && c.presence.def.ReloadGrace > 0 && !c.unreliable {
 		c.transport = nil
 		c.presence.left = true
@@ -178,6 +178,12 @@ func (c *FlexClient) Leave(attach uint64) {
 		c.mu.Unlock()
 		if t != nil {
 			t.End(cause)
+			return
+		}
+		for _, s := range sessions {
+			if socket, ok := s.(*WebSocketSession); ok { // it has connected there, and never attached
+				socket.Invalidate(cause)
+			}
 		}
 		return
 	}

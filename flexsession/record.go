@@ -29,6 +29,7 @@ type Record struct {
 	mu        sync.Mutex // guards the following
 	token     string     // the cookie's value, so that the stored half can go when the record ends; "" as long as none has come to a restored one
 	stored    bool       // it has a cookie, and so a stored half
+	lost      bool       // its cookie was taken away or could not be set: nobody finds it any more
 	principal *channel.Principal
 	sessions  map[string]Session // by endpoint id
 	clients   map[*FlexClient]struct{}
@@ -57,7 +58,7 @@ func (r *Record) SetToken(token string) (old string, ok bool) {
 	if r.ended {
 		return "", false
 	}
-	old, r.token, r.stored = r.token, token, token != ""
+	old, r.token, r.stored, r.lost = r.token, token, token != "", token == ""
 	return old, true
 }
 
@@ -66,7 +67,7 @@ func (r *Record) DropToken() (old string, had bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old, had = r.token, r.stored
-	r.token, r.stored = "", false
+	r.token, r.stored, r.lost = "", false, true
 	return old, had
 }
 
@@ -223,11 +224,11 @@ func (r *Record) enter(c *FlexClient, limit int) *message.Error {
 	return nil
 }
 
-// drop takes a client out that has ended, for that cause; a guest record ends with it.
+// drop takes a client out that has ended, for that cause. A record that no cookie can lead back to ends with its last client: a guest's, and one whose cookie could not be set.
 func (r *Record) drop(c *FlexClient, cause Cause) {
 	r.mu.Lock()
 	delete(r.clients, c)
-	over := r.guest && len(r.clients) == 0
+	over := (r.guest || r.lost) && len(r.clients) == 0
 	r.mu.Unlock()
 	if over {
 		r.End(cause)
