@@ -13,7 +13,7 @@ const (
 )
 
 // ChannelDefinition is the entry of one channel in services-config.xml: <channel-definition>. The endpoint is its server side.
-// It is read once at start and never changed after that, so any number of goroutines may read it.
+// It is never changed, so any number of goroutines may read it: a reload of the configuration makes another one.
 type ChannelDefinition struct {
 	ID         string // channel-definition/@id
 	Kind       Kind   // from endpoint/@class
