@@ -24,7 +24,7 @@ func timeProbes() []probe {
 			},
 			want: seen("10s", "2s")},
 		{setting: sv + "request-body-timeout-millis", common: page{"websocket-properties": "<dead-peer-timeout-millis>0</dead-peer-timeout-millis>"}, // the raw socket answers no pings
-			add: page{"server": "<request-body-timeout-millis>2000</request-body-timeout-millis>"},
+			add:  page{"server": "<request-body-timeout-millis>2000</request-body-timeout-millis>"},
 			see:  func(w *world) string { return halfBody(w) + "; " + halfFrame(w) },
 			want: seen("30s 408 request-timeout request-body-timeout-millis=30000; 30s", "2s 408 request-timeout request-body-timeout-millis=2000; 2s")},
 		{setting: sv + "handshake-timeout-millis", add: page{"server": "<handshake-timeout-millis>2000</handshake-timeout-millis>"},
