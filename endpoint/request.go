@@ -281,9 +281,12 @@ func (q *Request) answers(i int) bool {
 	return q.Errs[i] != nil || q.Reqs[i].Type != message.TypeControl
 }
 
-// Connected implements Carrier. A new record gets its cookie only now that there is a client for it.
+// Connected implements Carrier. A new record gets its cookie only now that there is a client for it, and the client its session at this endpoint.
 func (q *Request) Connected(c *flexsession.FlexClient) {
 	q.Client = c
+	if s := q.Session(); s != nil {
+		c.Use(s)
+	}
 	if q.logIn() || q.fresh {
 		q.Renewed(c.Record())
 	}

@@ -111,5 +111,5 @@ func ExampleSession() {
 	}
 	// Output:
 	// longpoll [cart] true <nil> 3
-	// An administrator ended the session. The shop closes. 0
+	// An administrator ended this session or client. The shop closes. 0
 }

@@ -169,7 +169,7 @@ func (c *FlexClient) Detach(t Transport, cause Cause) {
 	}
 	def := t.Channel()
 	ends := t.EndsClient() || final(cause.Code) || def.Kind == channel.WebSocket && (c.unreliable || def.ReliableReconnectDuration <= 0 && c.registry.options().ClientTimeout <= 0)
-	c.presence.lost = cause.Code
+	c.presence.lost, c.presence.incident = cause.Code, cause.Incident
 	c.watch()
 	c.mu.Unlock()
 	switch {

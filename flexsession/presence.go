@@ -13,13 +13,14 @@ import (
 // presence is whether a client is there. One clock runs for it, on the wheel: while a connection holds the client, over the heartbeats it has promised; while none does, over the time it
 // has to come back. It is guarded by FlexClient.mu, but for clock, which may be touched by anyone.
 type presence struct {
-	clock   heartbeat.Idle
-	def     *channel.ChannelDefinition // of the channel it connected on, or was attached on last: its times hold
-	told    *channel.ChannelDefinition // whose times the client was told
-	promise time.Duration              // its next sign of life comes at latest then; 0: it has promised none
-	pause   time.Duration              // a poller's, as last advised
-	left    bool                       // its page was left
-	lost    message.Code               // how it lost its last connection
+	clock    heartbeat.Idle
+	def      *channel.ChannelDefinition // of the channel it connected on, or was attached on last: its times hold
+	told     *channel.ChannelDefinition // whose times the client was told
+	promise  time.Duration              // its next sign of life comes at latest then; 0: it has promised none
+	pause    time.Duration              // a poller's, as last advised
+	left     bool                       // its page was left
+	lost     message.Code               // how it lost its last connection
+	incident string                     // … and under which incident
 }
 
 // watch starts the clock that is to run now. The caller holds c.mu. It is a variable-length wait only in its limit: calling it once too often does no harm.
@@ -134,6 +135,8 @@ func (c *FlexClient) stayedAway() {
 		cause = Cause{Code: message.CodeClientDetached, Setting: "reload-grace-millis", Value: limit.Milliseconds()}
 	case limit == timeout:
 		cause = Cause{Code: message.CodeClientTimeout, Value: timeout.String()}
+	case p.incident != "":
+		cause.Detail = fmt.Sprintf("It was lost by %s (incident %s).", p.lost, p.incident)
 	case p.lost != 0:
 		cause.Detail = fmt.Sprintf("It was lost by %s.", p.lost)
 	}
@@ -212,7 +215,7 @@ func (c *FlexClient) orphan(r *Record, cause Cause) bool {
 	if c.record == r {
 		c.record = nil
 	}
-	c.presence.lost = cause.Code
+	c.presence.lost, c.presence.incident = cause.Code, cause.Incident
 	if t != nil && t.Channel().Kind == channel.WebSocket {
 		t = nil // it needs no record
 	}

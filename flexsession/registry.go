@@ -197,6 +197,20 @@ func (g *Registry) OfUser(name string) []*FlexClient {
 	return all
 }
 
+// EndUser ends all that a user has: the records on which he is logged in, so that no cookie lets him in again, and his clients. It returns how many clients those were, and whether there was anything.
+func (g *Registry) EndUser(name string, cause Cause) (clients int, found bool) {
+	his := g.OfUser(name)
+	for _, r := range g.allRecords() {
+		if p := r.Principal(); p != nil && p.Name == name {
+			found = r.End(cause) || found
+		}
+	}
+	for _, c := range his {
+		c.End(cause) // if its record has not
+	}
+	return len(his), found || len(his) > 0
+}
+
 // Sessions are all live sessions, in no order.
 func (g *Registry) Sessions() []Session {
 	g.mu.Lock()

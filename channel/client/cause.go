@@ -32,7 +32,7 @@ func kindOf(code message.Code) EndKind {
 	switch code {
 	case message.CodeClientDisconnect, message.CodeLogout, message.CodeClientDetached, message.CodeStreamClosed, message.CodeConnectionClosed:
 		return EndLeft
-	case message.CodeSessionTimeout, message.CodeWriteTimeout, message.CodeHandshakeTimeout, message.CodeLastSessionEnded,
+	case message.CodeSessionTimeout, message.CodeWriteTimeout, message.CodeHandshakeTimeout,
 		message.CodeClientVanished, message.CodeIdleTimeout, message.CodeMissedPong, message.CodeMissedHeartbeats,
 		message.CodeUnacknowledgedBytes, message.CodeTokenExpired, message.CodeSubscriptionTimeout, message.CodeClientTimeout:
 		return EndTimeout

@@ -27,7 +27,7 @@ func TestFinalEnd(t *testing.T) {
 		if err := set.Publish(deadline(t), "chat", "", 1); !errors.As(err, &end) {
 			t.Errorf("publish: %v", err)
 		}
-		if !strings.Contains(end.Error(), "An administrator ended the session (4003 administrator; incident i1)") {
+		if !strings.Contains(end.Error(), "An administrator ended this session or client (4003 administrator; incident i1)") {
 			t.Errorf("the error reads %q", end)
 		}
 		set.Close()

@@ -16,7 +16,7 @@ const (
 	CodeClientDisconnect        Code = 4000 // The client disconnected.
 	CodeSessionTimeout          Code = 4001 // The session saw no activity for the configured time.
 	CodeSessionInvalidated      Code = 4002 // Another client of the same session disconnected, and the channel ends the session with it.
-	CodeAdministrator           Code = 4003 // An administrator ended the session.
+	CodeAdministrator           Code = 4003 // An administrator ended this session or client.
 	CodeDisplaced               Code = 4004 // A newer connection of the same client took over.
 	CodeSlowConsumer            Code = 4005 // More messages were waiting than the client may leave unread.
 	CodeProtocolError           Code = 4006 // The client sent something that is not the protocol.
@@ -31,7 +31,6 @@ const (
 	CodeInternalError           Code = 4015 // The server failed while serving this connection.
 	CodeMessageTooLarge         Code = 4016 // The client sent a frame larger than the server takes.
 	CodeConnectionClosed        Code = 4017 // The peer closed the connection in order.
-	CodeLastSessionEnded        Code = 4018 // The last session this client was using has ended.
 	CodeClientVanished          Code = 4019 // The client lost its connection and did not come back in the time given for it.
 	CodeIdleTimeout             Code = 4020 // Neither messages nor heartbeats of the client went over the connection for the configured time.
 	CodeMissedPong              Code = 4021 // The peer left a ping unanswered for the configured time.

@@ -67,7 +67,7 @@ func TestServerLines(t *testing.T) {
 		{AppendSubscriptionState(nil, SubscriptionState{Operation: "unsubscribe", ClientID: "c", Code: CodeAccessDenied}),
 			`{"type":"subscription-state","operation":"unsubscribe","clientId":"c","code":4519,"name":"access-denied","message":"The user may not do this."}`},
 		{AppendSubscriptionInvalidate(nil, SubscriptionInvalidate{Destination: "chat", ClientID: "c", Code: CodeAdministrator}),
-			`{"type":"command","operation":"subscription_invalidate","destination":"chat","clientId":"c","code":4003,"name":"administrator","message":"An administrator ended the session."}`},
+			`{"type":"command","operation":"subscription_invalidate","destination":"chat","clientId":"c","code":4003,"name":"administrator","message":"An administrator ended this session or client."}`},
 	} {
 		if string(test.got) != test.want+"\n" {
 			t.Errorf("got  %swant %s", test.got, test.want)

@@ -285,16 +285,23 @@ type disconnectRequest struct {
 	Reason  string `json:"reason"`
 }
 
-// disconnect ends a session, a client, or all clients of a user. The reason is told to them.
+// disconnect ends a session, a client, or all that a user has: his clients, and his HTTP sessions, so that no cookie lets him in again. The reason is told to them.
 func (a *api) disconnect(req *disconnectRequest) (any, *message.Error) {
-	clients, err := a.addressed(req.User, req.Client, req.Session)
-	if err != nil {
-		return nil, err
-	}
 	if len(req.Reason) > 200 {
 		return nil, message.Errorf(message.CodeBadField, "reason: expected at most 200 bytes")
 	}
 	cause := flexsession.Cause{Code: message.CodeAdministrator, Detail: req.Reason}.WithIncident()
+	if req.User != "" && req.Client == "" && req.Session == "" {
+		ended, found := a.s.registry.EndUser(req.User, cause)
+		if !found {
+			return nil, &message.Error{Code: message.CodeNotFound}
+		}
+		return map[string]any{"ended": ended, "incident": cause.Incident}, nil
+	}
+	clients, err := a.addressed(req.User, req.Client, req.Session)
+	if err != nil {
+		return nil, err
+	}
 	ended := 0
 	for _, c := range clients {
 		if c.End(cause) {

@@ -290,7 +290,7 @@ func TestAPIDisconnect(t *testing.T) {
 						t.Errorf("%v", answer)
 					}
 					line := c.WantEnd(message.CodeAdministrator)
-					if line.Text("message") != "An administrator ended the session. Maintenance of the hall." || line["incident"] != answer["incident"] || line.Text("reconnect") != "no" {
+					if line.Text("message") != "An administrator ended this session or client. Maintenance of the hall." || line["incident"] != answer["incident"] || line.Text("reconnect") != "no" {
 						t.Errorf("the end is %v, the answer %v", line, answer)
 					}
 					refused(t, r, "POST", "/disconnect", request("again"), message.CodeNotFound)
@@ -319,4 +319,29 @@ func TestAPISlowBody(t *testing.T) {
 			t.Errorf("after %v: %s", time.Since(begin), answer)
 		}
 	})
+}
+
+// Who disconnects a user shuts him out: his cookie means nothing any more, also where no client of his is left.
+func TestAPIDisconnectsAUserForGood(t *testing.T) {
+	endpointtest.Run(t, func(o *server.Options) { withAPI(o); o.Passwords = passwordsOf(t, "alice", "wonderland", "friends") },
+		func(t *testing.T, r *endpointtest.Rig) {
+			for _, left := range []bool{true, false} {
+				_, lines, h := r.Post("/longpoll", connectLine+"\n"+`{"type":"command","operation":"login","messageId":"l","seq":1,"body":"YWxpY2U6d29uZGVybGFuZA=="}`)
+				id := lines[0]["headers"].(map[string]any)["DSId"].(string)
+				cookies := h.Values("Set-Cookie")
+				cookie, _, _ := strings.Cut(cookies[len(cookies)-1], ";")
+				if sessions := want(t, r, "GET", "/clients/"+id, "")["sessions"].([]any); len(sessions) != 1 {
+					t.Errorf("a client that has connected is in the sessions %v, want one", sessions)
+				}
+				if !left {
+					want(t, r, "POST", "/disconnect", fmt.Sprintf(`{"client":%q}`, id))
+				}
+				want(t, r, "POST", "/disconnect", `{"user":"alice"}`)
+				_, lines, _ = r.Post("/longpoll", connectLine, "Cookie", cookie)
+				if user, in := lines[0]["body"].(map[string]any)["user"]; in {
+					t.Errorf("the cookie still logs %v in", user)
+				}
+				refused(t, r, "POST", "/disconnect", `{"user":"alice"}`, message.CodeNotFound)
+			}
+		})
 }

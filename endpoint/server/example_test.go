@@ -90,7 +90,7 @@ func Example() {
 	}
 	// Output:
 	// the desk received "good morning"
-	// the desk was told: An administrator ended the session. Desk 7 is closed today. removed
+	// the desk was told: An administrator ended this session or client. Desk 7 is closed today. removed
 	// client created
 	// subscribed to orders
 	// unsubscribed

@@ -164,11 +164,6 @@ func dooms() []doom {
 	}
 }
 
-// impossible are the codes of ends that nothing ends by.
-var impossible = map[message.Code]bool{
-	message.CodeLastSessionEnded: true, // what has ended the session stands in its place
-}
-
 // each does f to all connections of the client.
 func (w *wild) each(f func(*endpointtest.Conn)) {
 	w.mu.Lock()

@@ -218,7 +218,6 @@ func TestRemovedUser(t *testing.T) {
 
 // The session timeout holds over a restart: what has passed before it counts, and so does the time without a server.
 func TestSessionTimeoutOverARestart(t *testing.T) {
-	const timeout = 15 * time.Minute
 	for _, c := range []struct {
 		idle, down time.Duration // before the restart, and through it
 		crash      bool
