@@ -33,8 +33,7 @@ func serverProbes() []probe {
 		{setting: "servers/server/properties/trusted-proxies/proxy",
 			add: page{"server": "<trusted-proxies><proxy>192.0.2.0/24</proxy></trusted-proxies>"},
 			see: func(w *world) string {
-				_, auth := w.welcome("/streaming")
-				w.post("/streaming?command=open", "", append(auth, "X-Forwarded-For", "203.0.113.9", "X-Forwarded-Proto", "https")...)
+				w.welcome("/streaming", "X-Forwarded-For", "203.0.113.9", "X-Forwarded-Proto", "https")
 				return address(w)
 			},
 			want: seen("192.0.2.1 secure=false", "203.0.113.9 secure=true")},
