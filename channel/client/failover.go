@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -12,9 +13,9 @@ import (
 // first client_ping after it.
 
 const (
-	maxTried  = 16      // how many tries are told of, the latest
+	maxTried  = 16      // how many tries are told of: the first, which says what the set would rather be on, and the latest
 	maxDetail = 200     // bytes of what is said of each
-	maxReport = 1 << 10 // bytes of all; what is older is left out. It travels when max-request-size-bytes is not known yet
+	maxReport = 1 << 10 // bytes of all; what is older is left out, but for the first. It travels when max-request-size-bytes is not known yet
 )
 
 // try is one channel that could not be attached.
@@ -40,7 +41,7 @@ func (cs *ChannelSet) failed(c Channel, took time.Duration, err error) {
 	defer cs.mu.Unlock()
 	cs.tried = append(cs.tried, try{c.id(), took.Milliseconds(), int(cause.Code), detail})
 	if len(cs.tried) > maxTried {
-		cs.tried = cs.tried[len(cs.tried)-maxTried:]
+		cs.tried = slices.Delete(cs.tried, 1, 1+len(cs.tried)-maxTried)
 	}
 }
 
@@ -50,7 +51,7 @@ func (cs *ChannelSet) reportLocked() string {
 	if cs.reported == 0 {
 		return ""
 	}
-	for tried := cs.tried; ; tried = tried[1:] {
+	for tried := slices.Clone(cs.tried); ; tried = slices.Delete(tried, 1, 2) {
 		body, err := encode(map[string][]try{"tried": tried})
 		if err != nil {
 			panic(err) // texts and numbers always encode

@@ -93,13 +93,14 @@ func TestFailoverReportOnResume(t *testing.T) {
 	}
 }
 
-// A report is of the latest tries, and never large.
+// A report is of the first try and the latest ones, and never large.
 func TestFailoverReportIsBounded(t *testing.T) {
 	set, err := New(Options{URL: "http://server"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer set.Close()
+	set.failed(Channel{Kind: WebSocket}, 0, errors.New("first"))
 	for i := range 100 {
 		set.failed(Channel{Kind: LongPoll}, time.Duration(i)*time.Millisecond, errors.New(strings.Repeat("ü", 1000)))
 	}
@@ -107,6 +108,9 @@ func TestFailoverReportIsBounded(t *testing.T) {
 	var report struct{ Tried []try }
 	if err := json.Unmarshal([]byte(body), &report); err != nil || len(body) > maxReport || len(report.Tried) == 0 {
 		t.Fatalf("%d bytes, %v: %s", len(body), err, body)
+	}
+	if first := report.Tried[0]; first.ChannelID != "websocket" || report.Tried[1].ChannelID != "longpoll" {
+		t.Errorf("the first are %+v", report.Tried[:2])
 	}
 	if last := report.Tried[len(report.Tried)-1]; last.Millis != 99 || last.Detail != strings.Repeat("ü", maxDetail/2) {
 		t.Errorf("the last is %+v", last)

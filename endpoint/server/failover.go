@@ -17,15 +17,18 @@ import (
 
 // docs/failover.md says what this is for.
 
-// onFailover is what hears of reports of failover: the log, and the counters.
+// onFailover is what hears of reports of failover: the log, and the counters. Where the channel that works is the one that was tried first, as after a restart of the server, nobody has failed over: the report is in the log for who
+// looks for it, and not counted.
 func (s *Server) onFailover(log zerolog.Logger) func(*flexsession.FlexClient, flexsession.Peer, flexsession.Failover) {
 	return func(c *flexsession.FlexClient, peer flexsession.Peer, f flexsession.Failover) {
-		user, tried := "", zerolog.Arr()
+		user, tried, moved := "", zerolog.Arr(), f.Tried[0].Channel != f.Endpoint
 		if p := c.Principal(); p != nil {
 			user = p.Name
 		}
 		for _, t := range f.Tried {
-			s.metrics.failovers.WithLabelValues(s.known(t.Channel), f.Endpoint, knownCode(t.Code)).Inc()
+			if moved {
+				s.metrics.failovers.WithLabelValues(s.known(t.Channel), f.Endpoint, knownCode(t.Code)).Inc()
+			}
 			d := zerolog.Dict().Str("channelId", t.Channel).Int64("millis", t.Took.Milliseconds())
 			if t.Code != 0 {
 				d = d.Int("code", int(t.Code)).Stringer("cause", t.Code)
@@ -35,7 +38,11 @@ func (s *Server) onFailover(log zerolog.Logger) func(*flexsession.FlexClient, fl
 			}
 			tried = tried.Dict(d)
 		}
-		log.Info().Str("client", c.ID()).Str("user", user).Str("address", peer.RemoteAddr).Str("endpoint", f.Endpoint).Array("tried", tried).Msg("failed over")
+		event, says := log.Info(), "failed over"
+		if !moved {
+			event, says = log.Debug(), "tried again"
+		}
+		event.Str("client", c.ID()).Str("user", user).Str("address", peer.RemoteAddr).Str("endpoint", f.Endpoint).Array("tried", tried).Msg(says)
 	}
 }
 

@@ -68,7 +68,7 @@ func connectWith(t *testing.T, r *endpointtest.Rig, kind channel.Kind, body, mor
 	return c
 }
 
-const report = `{"tried":[{"channelId":"websocket","millis":2003,"code":4008,"detail":"closed before the handshake"},{"channelId":"mine","millis":1500,"code":4999},{"channelId":"streaming","millis":7}]}`
+const report = `{"tried":[{"channelId":"mine","millis":1500,"code":4999},{"channelId":"websocket","millis":2003,"code":4008,"detail":"closed before the handshake"},{"channelId":"streaming","millis":7}]}`
 
 // A client that came over its third channel says so, and the API, the log and the counters have it.
 func TestFailoverIsReported(t *testing.T) {
@@ -79,8 +79,8 @@ func TestFailoverIsReported(t *testing.T) {
 				c := connectWith(t, r, kind, report, "")
 				plain := r.Connect(kind)
 				got := want(t, r, "GET", "/clients/"+c.ID, "")["failovers"].([]any)[0].(object)
-				tried := `[{"channelId":"websocket","code":4008,"detail":"closed before the handshake","millis":2003,"name":"connection-lost"},` +
-					`{"channelId":"mine","code":4999,"millis":1500},{"channelId":"streaming","millis":7}]`
+				tried := `[{"channelId":"mine","code":4999,"millis":1500},{"channelId":"websocket","code":4008,"detail":"closed before the handshake","millis":2003,"name":"connection-lost"},` +
+					`{"channelId":"streaming","millis":7}]`
 				if text, _ := json.Marshal(got["tried"]); string(text) != tried || got["endpoint"] != string(kind) || got["at"] != "2000-01-01T00:00:00Z" {
 					t.Errorf("%v %s", got, text)
 				}
@@ -124,6 +124,30 @@ func TestFailoverIsShownWithTheSession(t *testing.T) {
 	})
 }
 
+// Who tries all channels in vain, and is then on the one that he tried first, has not failed over: the server was not there for a while.
+func TestARestartIsNoFailover(t *testing.T) {
+	for _, kind := range endpointtest.Kinds {
+		log := new(logBook)
+		runInternal(t, log.keep, func(t *testing.T, r *endpointtest.Rig, internal *endpointtest.Listener) {
+			c := connectWith(t, r, kind, fmt.Sprintf(`{"tried":[{"channelId":%q,"millis":1,"code":4008},{"channelId":"mine","millis":1},{"channelId":%[1]q,"millis":1}]}`, kind), "")
+			if kept, _ := want(t, r, "GET", "/clients/"+c.ID, "")["failovers"].([]any); len(kept) != 1 {
+				t.Errorf("%s: kept %v", kind, kept)
+			}
+			if said := log.lines(t, "failed over", "client", c.ID); said != nil {
+				t.Errorf("%s: the log: %v", kind, said)
+			}
+			if said := log.lines(t, "tried again", "client", c.ID); len(said) != 1 || said[0]["level"] != "debug" || len(said[0]["tried"].([]any)) != 3 {
+				t.Errorf("%s: the log: %v", kind, said)
+			}
+			for name, n := range metricsOf(t, internal) {
+				if strings.HasPrefix(name, "sluice_failovers_total") {
+					t.Errorf("%s: %s = %v", kind, name, n)
+				}
+			}
+		})
+	}
+}
+
 // A bad report costs the client nothing, and is counted.
 func TestABadReportOfFailover(t *testing.T) {
 	runInternal(t, nil, func(t *testing.T, r *endpointtest.Rig, internal *endpointtest.Listener) {
@@ -144,7 +168,7 @@ func TestABadReportOfFailover(t *testing.T) {
 func TestReportsOfFailoverAreCountedByAttach(t *testing.T) {
 	log := new(logBook)
 	endpointtest.Run(t, func(o *server.Options) { withAPI(o); log.keep(o) }, func(t *testing.T, r *endpointtest.Rig) {
-		c := connectWith(t, r, channel.Streaming, report, "")
+		c := connectWith(t, r, channel.Streaming, `{"tried":[{"channelId":"websocket","millis":1,"detail":"at first"}]}`, "")
 		later := func(details ...string) {
 			for _, detail := range details {
 				c.Ask(fmt.Sprintf(`{"type":"command","operation":"client_ping","messageId":"h","body":{"tried":[{"channelId":"websocket","millis":1,"detail":%q}]}}`, detail), "h")
@@ -159,7 +183,7 @@ func TestReportsOfFailoverAreCountedByAttach(t *testing.T) {
 		for _, f := range want(t, r, "GET", "/clients/"+c.ID, "")["failovers"].([]any) {
 			details += fmt.Sprint(f.(object)["tried"].([]any)[0].(object)["detail"], " ")
 		}
-		if details != "closed before the handshake a b c d e " {
+		if details != "at first a b c d e " {
 			t.Errorf("kept: %s", details)
 		}
 		if said := log.lines(t, "failed over", "client", c.ID); len(said) != 6 {

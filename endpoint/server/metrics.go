@@ -45,7 +45,7 @@ func newMetrics(s *Server) *metrics {
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_refusals_total",
 			Help: "Requests and connections refused, by code."}, []string{"code", "name"}),
 		failovers: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_failovers_total",
-			Help: "Channels that clients report to have tried in vain (from) before the one they are on (to), by the code of the failure."}, []string{"from", "to", "code"}),
+			Help: "Channels that clients report to have tried in vain (from) before the other one they are on (to), by the code of the failure."}, []string{"from", "to", "code"}),
 		badReports: prometheus.NewCounter(prometheus.CounterOpts{Name: "sluice_bad_failover_reports_total",
 			Help: "Reports of failover that could not be read."}),
 		delay: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_publish_to_write_seconds",
