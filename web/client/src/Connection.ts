@@ -135,7 +135,7 @@ export class Connection {
 			broken: (why) => this.down(why),
 			create: (config) => createChannel(config, this.options),
 			newClient: () => new FlexClient(this.#service),
-			note: (one) => void tried.splice(0, tried.push(one) - maxTried),
+			note: (one) => void tried.splice(1, tried.push(one) - maxTried),
 			won: (channel, client) => this.#up(channel, client),
 			failed: (config, why) => this.owner.tell("channelFault", { ...why, channelId: config.id, faultCode: "Channel.Connect.Failed" }),
 			over: (why) => void this.#lost(why),

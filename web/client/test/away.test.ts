@@ -258,6 +258,19 @@ describe("coming back", () => {
 		expect(script.received("client_ping").filter((line) => line["headers"]).map((line) => "body" in line)).toEqual([false]); // a new client, and nothing new to tell
 	});
 
+	it("reports the first try and the latest ones, when there were many", async () => {
+		script.alive = false;
+		channel().fail();
+		await pass(2500);
+		script.refusing = true;
+		await pass(600_000);
+		script.alive = true;
+		script.refusing = false;
+		await pass(60_000);
+		const { tried } = script.received("client_ping").map((line) => line["body"] as { tried: { millis: number }[] } | undefined).find(Boolean)!;
+		expect(tried.map(({ millis }) => millis)).toEqual([2000, ...Array(15).fill(0)]);
+	});
+
 	it("reports with the connect what had been tried by then", async () => {
 		await set.disconnectAll();
 		script.refusing = true;
