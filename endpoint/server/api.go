@@ -27,9 +27,12 @@ type api struct {
 	log  zerolog.Logger
 }
 
+// apiPath is where the API is.
+const apiPath = "/api/v1"
+
 func (s *Server) mountAPI(r chi.Router, core *endpoint.Core) {
 	a := &api{s: s, core: core, log: s.opts().Log("Endpoint.API")}
-	r.Route("/api/v1", func(r chi.Router) {
+	r.Route(apiPath, func(r chi.Router) {
 		r.Use(a.authorise)
 		r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 			a.fail(w, &message.Error{Code: message.CodeUnknownEndpoint})

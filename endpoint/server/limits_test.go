@@ -228,6 +228,13 @@ func TestMaxConnectionsOfTheListener(t *testing.T) {
 			t.Errorf("%d, close %v", resp.StatusCode, resp.Close)
 		}
 		three.WantClosed()
+		operator := r.Raw()
+		operator.Request("GET", "/api/v1/info", "")
+		if resp, lines := operator.Answer(); resp.StatusCode != 503 || resp.Header.Get("Content-Type") != "application/json" || !resp.Close || resp.Header.Get("Retry-After") != "3" ||
+			at(object(lines[0]), "error", "code") != float64(message.CodeLimitConnections) || at(object(lines[0]), "error", "value") != 2.0 {
+			t.Errorf("of the API: %d %v %v", resp.StatusCode, resp.Header, lines)
+		}
+		operator.WantClosed()
 		one.Close()
 		synctest.Wait()
 		four := r.Raw()

@@ -175,7 +175,7 @@ func (l *listener) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	t := l.now()
 	if refused, ok := r.Context().Value(refusedKey{}).(*message.Error); ok {
 		w.Header().Set("Connection", "close")
-		t.core.Refuse(w, r, refused)
+		t.refuse(w, r, refused)
 		return
 	}
 	t.stretch(&l.Listener, w)

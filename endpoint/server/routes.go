@@ -3,6 +3,7 @@ package server
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -51,11 +52,27 @@ func (s *Server) mountPublic(r chi.Router, l *Listener, core *endpoint.Core, wha
 			longpoll.Mount(r, core, def)
 		}
 	}
-	if !has(what.opts.Listeners, API) {
+	if hasAPI(l, what) {
 		s.mountAPI(r, core)
 	}
 	r.Get("/config.json", config(core))
 	r.NotFound(web.Handler(nothing).ServeHTTP) // no route of its own: with one, every unknown address would be known, only not to POST
+}
+
+// hasAPI says whether the API is served by l: by those of its role, or else by the public ones.
+func hasAPI(l *Listener, what *serving) bool {
+	return l.Role == API || l.Role == Public && !has(what.opts.Listeners, API)
+}
+
+// refusal answers requests that no route is to see: those of the API in its form, all others in the protocol's.
+func (s *Server) refusal(l *Listener, core *endpoint.Core, what *serving) func(http.ResponseWriter, *http.Request, *message.Error) {
+	return func(w http.ResponseWriter, r *http.Request, err *message.Error) {
+		if hasAPI(l, what) && strings.HasPrefix(r.URL.Path+"/", apiPath+"/") {
+			(&api{s: s, core: core}).fail(w, err)
+			return
+		}
+		core.Refuse(w, r, err)
+	}
 }
 
 func has(listeners []Listener, role Role) bool {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sluice/channel"
+	"sluice/channel/message"
 	"sluice/endpoint"
 )
 
@@ -69,7 +70,8 @@ type terms struct {
 	Listener
 	core        *endpoint.Core
 	routes      http.Handler
-	certificate *tls.Certificate // nil: no TLS
+	refuse      func(http.ResponseWriter, *http.Request, *message.Error) // in the form of what was asked for
+	certificate *tls.Certificate                                         // nil: no TLS
 }
 
 // newTerms makes those of l, whose connections are to go on over reloads by what is in lasting. Of before, nil at the start, it takes over what has not changed.
@@ -91,7 +93,7 @@ func (s *Server) newTerms(l Listener, what *serving, lasting *endpoint.Lasting, 
 		}
 		t.certificate = &certificate
 	}
-	t.routes = s.routes(&t.Listener, &core, what)
+	t.routes, t.refuse = s.routes(&t.Listener, &core, what), s.refusal(&t.Listener, &core, what)
 	return t, nil
 }
 
