@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -152,11 +153,11 @@ func ask(io std, prompt string) (string, error) {
 	return string(password), err
 }
 
-// leave disconnects in order, for which a server that is there needs no time.
-func leave(set *client.ChannelSet) error {
+// leave disconnects in order, for which a server that is there needs no time. It returns err, what went wrong before, where there is such: a set that has ended would say the same again.
+func leave(set *client.ChannelSet, err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	return set.Disconnect(ctx)
+	return cmp.Or(err, set.Disconnect(ctx))
 }
 
 // maxInputLine bounds a message read from standard input, in bytes.

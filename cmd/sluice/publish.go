@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -28,7 +29,7 @@ func (c *publishCommand) Run(ctx context.Context, io std) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, leave(set)) }()
+	defer func() { err = leave(set, err) }()
 	out := &publisher{ctx: ctx}
 	out.producer.Set = set
 	out.producer.Destination, out.producer.Subtopic = c.place()
@@ -45,7 +46,7 @@ func (c *publishCommand) Run(ctx context.Context, io std) (err error) {
 	} else {
 		err = publish(*c.Body)
 	}
-	return errors.Join(err, out.wait())
+	return cmp.Or(err, out.wait())
 }
 
 // inFlight is how many messages may wait for their answer.

@@ -36,7 +36,7 @@ func (c *subscribeCommand) Run(ctx context.Context, io std) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, leave(set)) }()
+	defer func() { err = leave(set, err) }()
 	destination, subtopic := c.place()
 	limited, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
