@@ -79,17 +79,17 @@ func TestCheckAndServeAgree(t *testing.T) {
 		wrong []string
 		count string
 	}{
-		"a bad number": {func() string { return replaced(t, dir, port, "<port>many</port>") }, []string{"many"}, " 1 errors"},
+		"a bad number": {func() string { return replaced(t, dir, port, "<port>many</port>") }, []string{"many"}, " 1 error"},
 		"a foreign key": {func() string {
 			return replaced(t, dir, port, port+"<certificate-file>"+certificate+"</certificate-file><private-key-file>"+key+"</private-key-file>")
-		}, []string{`listener "public": certificate: tls: private key does not match public key`}, " 1 errors"},
+		}, []string{`listener "public": certificate: tls: private key does not match public key`}, " 1 error"},
 		"bad passwords": {func() string {
 			return replaced(t, dir, "<servers>", "<security><password-file>passwords</password-file></security><servers>")
 		}, []string{"/password-file: " + passwords + ":1: user \"ann\"", "/password-file: " + passwords + ":3: "}, " 2 errors"},
 		"no passwords": {func() string {
 			return replaced(t, dir, "<servers>", "<security><password-file>nobody</password-file></security><servers>")
-		}, []string{"cannot read the file"}, " 1 errors"},
-		"nothing": {func() string { return empty }, []string{"nothing to serve"}, " 1 errors"},
+		}, []string{"cannot read the file"}, " 1 error"},
+		"nothing": {func() string { return empty }, []string{"nothing to serve"}, " 1 error"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := c.file()

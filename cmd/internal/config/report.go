@@ -92,12 +92,20 @@ func (r *Report) Write(w io.Writer) error {
 	}
 	section(b, "ignored", r.Ignored)
 	section(b, "honoured", r.Honoured)
-	fmt.Fprintf(b, "%d honoured, %d ignored, %d notices, %d warnings, %d errors", len(r.Honoured), len(r.Ignored), notices, len(told)-notices, len(wrong))
+	fmt.Fprintf(b, "%d honoured, %d ignored, %s, %s, %s", len(r.Honoured), len(r.Ignored), count(notices, "notice"), count(len(told)-notices, "warning"), count(len(wrong), "error"))
 	if len(wrong) > 0 {
 		fmt.Fprintf(b, "; wrong: %s", places(wrong))
 	}
 	fmt.Fprintln(b)
 	return b.Flush()
+}
+
+// count says how many there are of something.
+func count(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprint(n, " ", what)
 }
 
 // places names where the first few problems are: a.xml:3, 7, b.xml:2.

@@ -181,7 +181,7 @@ func systemSettings() []Setting {
 				set: on(func(s *systemDraft, v Value) { s.dataDirectory = ref{v.Text, v.at} })},
 			Setting{Name: "enforce-endpoint-validation", Kind: Bool, Status: JavaOnly, Harmless: []string{"true"}, Instead: "a destination is only reached over its channels, always", From: blazeDS, Doc: "Refuses messages that came over a channel which is not the destination's."},
 			Setting{Name: "manageable", Kind: Bool, Status: JavaOnly, Harmless: []string{"false"}, Quiet: true, Instead: "there is no JMX; metrics are at /metrics", From: blazeDS, Doc: "JMX beans."},
-			Setting{Name: "redeploy", Kind: Opaque, Status: JavaOnly, Quiet: true, Instead: "restart the server to read a changed file", From: blazeDS, Doc: "Watches files and redeploys the web application."},
+			Setting{Name: "redeploy", Kind: Opaque, Status: JavaOnly, Quiet: true, Instead: "SIGHUP, or POST /api/v1/reload, reads a changed file again", From: blazeDS, Doc: "Watches files and redeploys the web application."},
 			Setting{Name: "uuid-generator", Kind: Opaque, Status: JavaOnly, Instead: "ids are made of 128 random bits", From: blazeDS, Doc: "Java class that makes ids."},
 		),
 		within(ScopeSystem, "", quiet(javaOnly(blazeDS, "messages are in English", Opaque, "locale", "default-locale"))...),
