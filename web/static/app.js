@@ -58,6 +58,7 @@ class Bank {
 		this.received = this.sent = 0;
 		this.latencies = [];
 		this.bursts = {}; // the entry of the last burst, by who sent it
+		this.faults = {}; // the journal's entries of failures since the last end, by channel
 		this.rooms = true; // the destination has subtopics
 		segments(this.find(".channel .segments"), { auto: "Auto", ...names }, `${side}-channel`, "auto", (value) => this.start(value));
 		segments(this.find(".room .segments"), rooms, `${side}-room`, this.room, (value) => this.enter(value));
@@ -97,12 +98,17 @@ class Bank {
 		this.label();
 		this.note("", "try", channel === "auto" ? "The first channel that works." : `${names[channel]} and nothing else.`);
 		set.on("channelConnect", ({ channel: { type }, reconnecting, resumed, held }) => {
+			this.faults = {};
 			this.status("up", `Connected over ${names[type]}`);
 			const how = resumed ? " again, with nothing lost" : reconnecting ? " again, as a new client" : "";
 			const slow = held ? "" : " Other tabs hold the connections of this browser, so messages come a little later.";
 			this.note("good", "up", `Connected over ${names[type]}${how}.${slow}`, `client …${set.clientId.slice(-6)}`);
 		});
-		set.on("channelFault", ({ channelId, message }) => this.note("wait", "next", channelId ? `${channelId} did not work: ${message}` : message));
+		set.on("channelFault", ({ channelId, message }) => {
+			// One entry of each is enough, and one where nothing can be reached at all: the end before stays in view.
+			for (const id of channelId ? [channelId] : Object.keys(this.faults)) this.faults[id]?.remove();
+			this.faults[channelId] = this.note("wait", "next", channelId ? `${channelId} did not work: ${message}` : message);
+		});
 		set.on("channelDisconnect", (end) => set === this.set && this.ended(end));
 		if (!destination) return void set.connect().catch(() => {}); // told by the events
 		this.listen();
@@ -129,11 +135,13 @@ class Bank {
 		void old?.disconnect(); // after the new one has come, so that the ChannelSet always has a Consumer
 	}
 
-	ended({ code, name, kind, message, setting, incident, willReconnect, retryAfterMillis }) {
-		const more = [name, setting, incident && `incident ${incident}`, willReconnect && (retryAfterMillis ? `back in ${retryAfterMillis} ms` : "coming back")];
-		this.note(willReconnect ? "wait" : code === 4000 ? "" : "bad", code, message, more.filter(Boolean).join(" · "));
+	ended({ code, name, kind, gone, message, setting, incident, willReconnect, retryAfterMillis }) {
+		const text = gone === "unknown" ? "The server was restarted, or is another; connecting anew." : message;
+		const more = [name, setting, incident && `incident ${incident}`, willReconnect && (retryAfterMillis ? `back in ${Math.ceil(retryAfterMillis / 1000)} s` : "coming back")];
+		this.faults = {};
+		this.note(willReconnect ? "wait" : code === 4000 ? "" : "bad", code, text, more.filter(Boolean).join(" · "));
 		this.live = willReconnect;
-		const why = reasons[kind] ?? message;
+		const why = gone === "unknown" ? "The server was restarted" : (reasons[kind] ?? message);
 		this.status(willReconnect ? "trying" : "down", willReconnect ? `${why.replace(/\.$/, "")}. Reconnecting` : `Disconnected: ${code} ${name}`);
 	}
 
@@ -207,6 +215,7 @@ class Bank {
 		});
 	}
 
+	/** Adds an entry to the journal, and returns it. */
 	note(kind, mark, text, more) {
 		const item = element("li", kind);
 		const time = element("time", "", new Date().toTimeString().slice(0, 8));
@@ -214,6 +223,7 @@ class Bank {
 		if (more) words.append(element("span", "more", ` ${more}`));
 		item.append(time, element("span", "mark2", mark), words);
 		append(this.find(".journal ol"), item);
+		return item;
 	}
 
 	status(kind, text) {

@@ -151,6 +151,37 @@ describe("the page", () => {
 		}
 	}, 60_000);
 
+	it("tells in words what became of the server, keeps that in view while it waits, and comes back", async () => {
+		let other: Sluice | undefined = await Sluice.start();
+		const { url } = other;
+		const stop = async (signal?: NodeJS.Signals): Promise<void> => {
+			const running = other;
+			other = undefined;
+			await running?.stop(signal);
+		};
+		try {
+			await page.goto(url);
+			await connected("left", "websocket");
+			const log = bank("left").getByTestId("log");
+			await stop("SIGKILL");
+			await page.waitForTimeout(5000); // several attempts
+			expect(await log.getByText("config.json could not be read").count()).toBe(1);
+			const inView = (entry: Element): boolean => entry.getBoundingClientRect().top >= (entry.closest("ol") as Element).getBoundingClientRect().top;
+			expect(await log.locator("li").filter({ hasText: "4008" }).first().evaluate(inView)).toBe(true);
+			other = await Sluice.start(new URL(url).host);
+			await log.getByText("The server was restarted, or is another; connecting anew.").waitFor({ timeout: 10_000 });
+			await log.getByText("Connected over WebSocket again, as a new client.").waitFor({ timeout: 1000 });
+			await stop();
+			await log.getByText(/server-shutdown .* · back in \d s$/).waitFor();
+			if (process.env["SCREENSHOT"]) await page.screenshot({ path: process.env["SCREENSHOT"], fullPage: true });
+			other = await Sluice.start(new URL(url).host);
+			await connected("left", "websocket");
+		} finally {
+			await page.goto("about:blank");
+			await stop();
+		}
+	}, 60_000);
+
 	it("separates rooms, and hears all of them in one", async () => {
 		await page.goto(server.url);
 		await connected("right", "websocket");

@@ -54,6 +54,7 @@ export class Connection {
 	#rejected: Disconnect | undefined;
 	#since = 0; // when a channel came up, or was lost
 	#before = false; // has been up since `start`
+	#dismissed = 0; // counts connections in a row that the server ended soon after they came up
 
 	#configs: readonly ChannelConfig[] | undefined;
 	#page: Page | undefined;
@@ -93,7 +94,7 @@ export class Connection {
 		this.#active = true;
 		this.#rejected = undefined;
 		this.#before = false;
-		this.#pause.attempt = this.#service.tried.length = 0;
+		this.#pause.attempt = this.#dismissed = this.#service.tried.length = 0;
 		this.#page = new Page({
 			leave: () => this.#pageLeft(),
 			back: () => this.#pageBack(),
@@ -188,7 +189,8 @@ export class Connection {
 		channel.close();
 		this.#channel = undefined;
 		client.release();
-		if (Date.now() - this.#since > stableMillis) this.#pause.attempt = 0;
+		if (Date.now() - this.#since > stableMillis) this.#pause.attempt = this.#dismissed = 0;
+		else if (why.told) this.#pause.attempt = this.#dismissed++; // the outage before is over: what counts is only how often this happens
 		this.#since = Date.now();
 		if (why.gone !== undefined || (channel.duplex && client.terms.reconnectMillis === 0) || !comeBack) this.#end();
 		this.owner.tell("propertyChange", { property: "connected", value: false });
@@ -205,24 +207,24 @@ export class Connection {
 		const comeBack = why.reconnect !== "no";
 		if (why.gone === undefined && comeBack) return this.#retry(why);
 		this.#end();
-		if (this.#before || !comeBack) this.#finish(why, comeBack);
+		if (this.#before || !comeBack) this.#finish(why, comeBack, why.gone !== undefined);
 		else void this.#search(); // it was the page before that has lost it
 	}
 
-	/** Tells the end of a connection, and what comes of it. Not to come back is the server's wish (told) or our own. */
-	#finish(why: Disconnect, willReconnect: boolean): void {
+	/** Tells the end of a connection, and what comes of it. Not to come back is the server's wish (told) or our own. `answered`: the server is there. */
+	#finish(why: Disconnect, willReconnect: boolean, answered = false): void {
 		const run = this.#run;
 		const rejected = !willReconnect && why.told === true;
 		this.owner.tell("channelDisconnect", { ...why, channelId: this.#last?.config.id ?? "", willReconnect, rejected });
 		if (run !== this.#run || this.#channel) return; // a listener has decided otherwise
-		if (willReconnect) return this.#retry(why);
+		if (willReconnect) return this.#retry(why, answered);
 		if (rejected) this.#rejected = why;
 		this.#stop(why);
 	}
 
-	#retry(why: Disconnect): void {
+	#retry(why: Disconnect, answered = false): void {
 		// While the server keeps the client, several attempts shall fit into that time.
-		if (this.#active) this.#pause.begin(why, this.#keen && this.#client ? this.#client.terms.reconnectMillis / 5 : Infinity);
+		if (this.#active) this.#pause.begin(why, this.#keen && this.#client ? this.#client.terms.reconnectMillis / 5 : Infinity, answered);
 	}
 
 	/** The server keeps the client that has lost its connection. */

@@ -18,7 +18,7 @@ export type Kind = "left" | "timeout" | "shutdown" | "vanished" | "away" | "remo
 /** The codes of each kind; all others refuse. */
 const kinds: readonly (readonly [Kind, readonly number[]])[] = [
 	["left", [4000, 4011, 4012, 4013, 4017]],
-	["timeout", [4001, 4010, 4014, 4018, 4019, 4020, 4021, 4022, 4023, 4024, 4025, 4026]],
+	["timeout", [4001, 4010, 4014, 4019, 4020, 4021, 4022, 4023, 4024, 4025, 4026]],
 	["shutdown", [4007]],
 	["vanished", [4008, 4009, 4027, 4522]],
 	["away", [4028, 4029]],
@@ -26,7 +26,7 @@ const kinds: readonly (readonly [Kind, readonly number[]])[] = [
 ];
 
 /** The codes with which the server ends not a connection but the client, and lets it come back. */
-const over: readonly number[] = [4001, 4005, 4007, 4018, 4019, 4024, 4026];
+const over: readonly number[] = [4001, 4005, 4007, 4019, 4024, 4026];
 
 /** Why a connection ended, or why one could not be made. */
 export interface Disconnect {

@@ -20,9 +20,16 @@ export class Pause {
 		private readonly over: () => void,
 	) {}
 
-	/** Pauses: for as long as the server wants, and some jitter of at most `most` milliseconds. */
-	begin({ told, retryAfterMillis = 0 }: Disconnect, most: number): void {
-		this.#set(retryAfterMillis + Math.min(most, this.backoff(this.attempt++)), () => this.#ripe());
+	/**
+	 * Pauses. Where the server has named a time, for that and some jitter, which is less than the time itself; else as long as the attempts so
+	 * far make it, at most `most` milliseconds.
+	 *
+	 * @param answered the server is there, and this is no failed attempt: a first pause, which does not count
+	 */
+	begin({ told, retryAfterMillis = 0 }: Disconnect, most: number, answered: boolean): void {
+		const attempt = answered ? 0 : this.attempt++;
+		const jitter = this.backoff(attempt);
+		this.#set(retryAfterMillis > 0 ? retryAfterMillis + (jitter % retryAfterMillis) : Math.min(most, jitter), () => this.#ripe());
 		this.#firm = told === true;
 		this.#waiting = true;
 	}

@@ -334,6 +334,59 @@ describe("coming back", () => {
 		expect(connects.at(-1)).toMatchObject({ reconnecting: true, resumed: false });
 	});
 
+	/** Nothing is there, for so long that the pauses between attempts are long. */
+	const outage = async (): Promise<void> => {
+		script.refusing = true;
+		channel().fail();
+		await pass(120_000);
+		script.refusing = false;
+		const { length } = script.channels;
+		while (script.channels.length === length) await pass(100);
+		await pass(0);
+	};
+
+	it("is at once when an answering server does not know the client, however often nobody answered before", async () => {
+		script.gone = { reason: "unknown", code: 4522, reconnect: "yes" };
+		await outage();
+		expect(ends.at(-1)).toMatchObject({ code: 4522, kind: "vanished", gone: "unknown", willReconnect: true });
+		expect(set.connected).toBe(false);
+		await pass(250);
+		expect(connects).toMatchObject([{}, { reconnecting: true, resumed: false }]);
+		channel().fail(); // without a word, and soon: that is the outage again
+		await pass(2500);
+		expect(set.connected).toBe(false);
+	});
+
+	it.each([
+		[{ code: 4007, retryAfterMillis: 1270 }, 1270],
+		[{ code: 4015 }, 0],
+	])("does not count an outage that is over, when the server ends the new connection: %o", async (line, wait) => {
+		await outage();
+		expect(connects.length).toBe(2);
+		await pass(1000);
+		script.gone = { reason: "expired", ...line };
+		channel().bring({ type: "control", operation: "disconnect", ...line });
+		await pass(wait);
+		expect(set.connected).toBe(false);
+		await pass(250);
+		expect(set.connected).toBe(true);
+	});
+
+	it("is later and later to a server that ends every connection soon", async () => {
+		const pauses: number[] = [];
+		for (let i = 0; i < 4; i++) {
+			channel().bring({ type: "control", operation: "disconnect", code: 4005 });
+			const began = Date.now();
+			while (!set.connected) await pass(25);
+			pauses.push(Date.now() - began);
+		}
+		expect(pauses).toEqual([125, 250, 500, 1000]);
+		await pass(11_000); // this one has lived
+		channel().bring({ type: "control", operation: "disconnect", code: 4005 });
+		await pass(250);
+		expect(set.connected).toBe(true);
+	});
+
 	it("does not fight for a client that another page has", async () => {
 		channel().bring({ type: "control", operation: "displaced", attach: 7 });
 		expect(ends).toMatchObject([{ code: 4004, kind: "removed", willReconnect: true, rejected: false }]);

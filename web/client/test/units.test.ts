@@ -10,6 +10,7 @@ import { Emitter } from "../src/Emitter.js";
 import { Heartbeat } from "../src/Heartbeat.js";
 import { LineParser } from "../src/LineParser.js";
 import { base64, takeBatch, type AsyncMessage, type Line } from "../src/message.js";
+import { Pause } from "../src/Pause.js";
 import { Router } from "../src/Router.js";
 
 /** Random numbers that are the same in every run. */
@@ -153,6 +154,30 @@ describe("fullJitter", () => {
 		const most = fullJitter(() => 1);
 		expect([0, 1, 2, 6, 7, 500].map(most)).toEqual([250, 500, 1000, 16_000, 30_000, 30_000]);
 		expect(fullJitter(() => 0.5, 100, 150)(3)).toBe(75);
+	});
+});
+
+describe("Pause", () => {
+	beforeEach(() => void vi.useFakeTimers());
+	afterEach(() => void vi.useRealTimers());
+
+	it.each([
+		[{}, false, 8000, 16_000],
+		[{ retryAfterMillis: 3000 }, false, 3000, 6000], // a full server turns away many, and says the same to all of them
+		[{ retryAfterMillis: 3000 }, true, 3000, 3250],
+		[{}, true, 100, 250],
+	])("after six attempts, told %o (answered: %s), lasts from %d to %d ms", async (words, answered, least, most) => {
+		for (let i = 0; i < 20; i++) {
+			const over = vi.fn();
+			const pause = new Pause(fullJitter(() => 0.5 + i / 40), () => true, over);
+			pause.attempt = 6;
+			pause.begin({ ...disconnectOf(4008), told: true, ...words }, Infinity, answered);
+			await vi.advanceTimersByTimeAsync(least - 1);
+			expect(over).not.toHaveBeenCalled();
+			await vi.advanceTimersByTimeAsync(most - least + 1);
+			expect(over).toHaveBeenCalledOnce();
+			expect(pause.attempt).toBe(answered ? 6 : 7);
+		}
 	});
 });
 
