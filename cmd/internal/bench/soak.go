@@ -279,7 +279,7 @@ func (s *soak) warmUp(ctx context.Context) error {
 // stable is what the server says when it has come to rest: the same several times.
 func (s *soak) stable(ctx context.Context) (*vitals, error) {
 	last, same := "", 0
-	v, ok, err := s.settle(ctx, patience, func(v *vitals) bool {
+	v, ok, err := s.settle(ctx, soakSession+patience, func(v *vitals) bool {
 		now := v.String()
 		if same++; now != last {
 			last, same = now, 0

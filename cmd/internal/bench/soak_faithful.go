@@ -15,6 +15,7 @@ import (
 type faithful struct {
 	*guest
 	number  int
+	home    string // the channel where it begins, and is while all are quiet: what it takes there is then always the same
 	ledger  *ledger
 	pending string // the publication whose reply was lost
 
@@ -28,7 +29,7 @@ const (
 )
 
 func (s *soak) faithful(ctx context.Context, number int) *faithful {
-	f := &faithful{guest: s.guest(ctx, rand.New(rand.NewPCG(s.opts.Seed, uint64(number)))), number: number, ledger: s.witness(fmt.Sprintf("honest client %d", number))}
+	f := &faithful{guest: s.guest(ctx, rand.New(rand.NewPCG(s.opts.Seed, uint64(number)))), number: number, home: soakChannels[number%len(soakChannels)], ledger: s.witness(fmt.Sprintf("honest client %d", number))}
 	f.promise = time.Second
 	f.hear = func(st stamp) {
 		s.count(func() { f.ledger.record(st) })
@@ -45,7 +46,7 @@ func (f *faithful) run() {
 }
 
 func (f *faithful) live() error {
-	if err := f.connect(soakChannels[f.number%len(soakChannels)]); err != nil {
+	if err := f.connect(f.home); err != nil {
 		return err
 	}
 	if err := f.subscribe("soak", faithfulTopic); err != nil {
@@ -54,8 +55,8 @@ func (f *faithful) live() error {
 	f.s.subscribed.Done()
 	for f.s.phase.Load() != phaseOver {
 		if err := f.step(); err != nil {
-			if f.end != nil {
-				return &endError{*f.end} // nothing that an honest client does is a reason
+			if f.end != nil { // nothing that an honest client does is a reason
+				f.s.fail("an honest connection", &endError{*f.end})
 			}
 			if err := f.back(); err != nil {
 				return err
@@ -72,6 +73,8 @@ func (f *faithful) step() error {
 	switch {
 	case f.pending != "":
 		return f.deliver(f.again)
+	case !busy && f.channel != f.home:
+		return f.listen(f.home)
 	case busy && now.After(f.nextTrouble):
 		first := f.nextTrouble.IsZero()
 		f.nextTrouble = now.Add(about(f.rng, troublePause))

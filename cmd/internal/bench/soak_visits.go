@@ -10,13 +10,13 @@ import (
 
 // The times of soak-config.xml that visits wait for.
 const (
-	soakReconnect    = 5 * time.Second // reliable-reconnect-duration-millis
-	soakReload       = 2 * time.Second // reload-grace-millis
-	soakDeadPeer     = 2 * time.Second // dead-peer-timeout-millis
-	soakSession      = 9 * time.Second // session-timeout-minutes
-	soakIdle         = 6 * time.Second // connection-idle-timeout-minutes
-	soakSubscription = 2 * time.Second // subscription-timeout-minutes
-	soakHandshake    = time.Second     // handshake-, read-header-, request-body-timeout-millis
+	soakReconnect    = 8 * time.Second  // reliable-reconnect-duration-millis
+	soakReload       = 3 * time.Second  // reload-grace-millis
+	soakDeadPeer     = 3 * time.Second  // dead-peer-timeout-millis
+	soakSession      = 15 * time.Second // session-timeout-minutes
+	soakIdle         = 9 * time.Second  // connection-idle-timeout-minutes
+	soakSubscription = 2 * time.Second  // subscription-timeout-minutes
+	soakHandshake    = 2 * time.Second  // handshake-, read-header-, request-body-timeout-millis
 )
 
 // visit is one way to come and to go. An error is a fault of the server.

@@ -179,10 +179,14 @@ func (s *soak) settle(ctx context.Context, limit time.Duration, pleased func(*vi
 	}
 }
 
-// heap is the median of several looks after a collection each.
+// heap is the median of several looks, spread over a few seconds, after a collection each.
 func (s *soak) heap(ctx context.Context) (float64, error) {
 	var sizes []float64
-	for range 7 {
+	for range 9 {
+		s.http.CloseIdleConnections() // the server has buffers for each
+		if !sleepUntil(ctx, time.Now().Add(400*time.Millisecond)) {
+			return math.NaN(), ctx.Err()
+		}
 		v, err := s.look(ctx, true)
 		if err != nil {
 			return math.NaN(), err
