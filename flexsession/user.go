@@ -121,7 +121,7 @@ func (c *FlexClient) Logout() *Record {
 	r, level := c.record, c.fromRecord
 	c.mu.Unlock()
 	cause := Because(message.CodeLogout).WithIncident() // one for all who hear of it
-	if !level || r == nil { // without one: the client has outlived the record
+	if !level || r == nil {                             // without one: the client has outlived the record
 		c.End(cause)
 		return nil
 	}
