@@ -111,9 +111,28 @@ func (p *Passwords) Same(other *Passwords) bool {
 	if p == nil || other == nil {
 		return p == other
 	}
-	return maps.EqualFunc(p.users, other.users, func(a, b passwordEntry) bool {
-		return bytes.Equal(a.hash, b.hash) && slices.Equal(a.principal.Roles, b.principal.Roles)
-	})
+	return maps.EqualFunc(p.users, other.users, passwordEntry.same)
+}
+
+func (a passwordEntry) same(b passwordEntry) bool {
+	return bytes.Equal(a.hash, b.hash) && slices.Equal(a.principal.Roles, b.principal.Roles)
+}
+
+// Since says who has come, who has another hash or other roles, and who is gone, since p took the place of before. Neither may be nil.
+func (p *Passwords) Since(before *Passwords) (came, changed, gone []string) {
+	for name, entry := range p.users {
+		if old, known := before.users[name]; !known {
+			came = append(came, name)
+		} else if !entry.same(old) {
+			changed = append(changed, name)
+		}
+	}
+	for name := range before.users {
+		if _, known := p.users[name]; !known {
+			gone = append(gone, name)
+		}
+	}
+	return came, changed, gone
 }
 
 // anyHash is a hash that costs as much to compare with as any of that cost. No password is known for it, and its result is not looked at.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -158,7 +159,7 @@ func TestReloadOfPasswords(t *testing.T) {
 			t.Fatal(err)
 		}
 		done, err := w.service.reload()
-		if err != nil || len(done.Changed) != 1 || done.Changed[0].Old != "2 users" || done.Changed[0].New != "1 users" {
+		if err != nil || len(done.Changed) != 1 || done.Changed[0].Old != "2 users" || done.Changed[0].New != "1 user (1 changed, 1 gone)" || done.Sessions != 2 || done.Changed[0].Clients != 2 {
 			t.Errorf("%+v, %v", done, err)
 		}
 		if line := alice.WantEnd(message.CodeAdministrator); line.Text("setting") != "password-file" {
@@ -166,6 +167,38 @@ func TestReloadOfPasswords(t *testing.T) {
 		}
 		if reply := bob.Publish("chat", "", "hello"); reply.Text("type") != "acknowledge" {
 			t.Errorf("with his new role: %v", reply)
+		}
+	})
+}
+
+// A constraint that is written where it holds is told of once, there, with its roles.
+func TestReloadOfAConstraintInPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t, login, false)
+		constraint := func(roles string) page {
+			return login.and(page{"chat": "<security><security-constraint><roles>" + roles + "</roles></security-constraint></security>"})
+		}
+		for _, step := range []struct {
+			page page
+			want string
+		}{
+			{constraint("<role>friends</role><role>staff</role>"), "services/service/destination[chat]/security/security-constraint:  to in place, for friends, staff"},
+			{constraint("<role>staff</role>"), "services/service[message-service]/destination[chat]/security/security-constraint/roles: [friends staff] to [staff]"},
+			{login, "services/service/destination[chat]/security/security-constraint: in place, for staff to "},
+			{constraint(""), "services/service/destination[chat]/security/security-constraint:  to in place"},
+		} {
+			w.rewrite(step.page)
+			done, err := w.service.reload()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var told []string
+			for _, c := range done.Changed {
+				told = append(told, fmt.Sprintf("%s: %v to %v", c.Setting, c.Old, c.New))
+			}
+			if got := strings.Join(told, "; "); got != step.want {
+				t.Errorf("got %s, want %s", got, step.want)
+			}
 		}
 	})
 }

@@ -16,7 +16,7 @@ import (
 type Reloaded struct {
 	Changed      []Change `json:"changed"`      // it holds from now on
 	NeedsRestart []Change `json:"needsRestart"` // it is as it was, until the next start
-	Sessions     int      `json:"sessions"`     // live sessions that something of Changed holds for
+	Sessions     int      `json:"sessions"`     // live sessions that something of Changed holds for, those that end by it included
 	Clients      int      `json:"clients"`      // live clients, likewise
 }
 
@@ -42,7 +42,7 @@ type BadConfiguration struct {
 // Error lists the problems, one a line.
 func (b *BadConfiguration) Error() string { return strings.Join(b.Problems, "\n") }
 
-// Reload makes the server go by other options, as far as that is possible without a restart, and says what has changed and what has not. Sessions, clients and connections go on, and no message is lost or doubled: requests that are under way go to
+// Reload makes the server go by other options, as far as that is possible without a restart, and says what has changed and what has not. Sessions, clients and connections go on, but for what the new options do not allow any more, and no message is lost or doubled: requests that are under way go to
 // their end as they began, whatever comes is served by the new options, and clocks that run keep what has passed of their time.
 //
 // Listeners stay open where they are: what New would do with other addresses, and with listeners that have come or gone, needs a restart. So does a channel's class, url and server, and a destination's
@@ -72,8 +72,8 @@ func (s *Server) Reload(opts Options) (*Reloaded, error) {
 	if err != nil {
 		return nil, refused(err)
 	}
-	s.apply(before, after, agreed)
 	r.count(s.registry)
+	s.apply(before, after, agreed)
 	return r, nil
 }
 

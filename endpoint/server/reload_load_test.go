@@ -297,3 +297,33 @@ func TestReloadOfPasswordsAndTickets(t *testing.T) {
 		}
 	})
 }
+
+// What has changed in a password file is told by number, and counts those who are ended or have other roles now; not those who have another password only.
+func TestReloadTellsOfPasswords(t *testing.T) {
+	first := passwordsOf(t, "alice", "wonderland", "friends")
+	endpointtest.Run(t, func(o *server.Options) { o.Passwords = first }, func(t *testing.T, r *endpointtest.Rig) {
+		reload := func(p *flexsession.Passwords, want ...string) {
+			t.Helper()
+			done, err := r.Server.Reload(endpointtest.Options(func(o *server.Options) { o.Passwords = p }))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantChanges(t, "changed", done.Changed, want...)
+			if done.Clients != done.Changed[0].Clients || done.Sessions != done.Changed[0].Sessions {
+				t.Errorf("%d sessions and %d clients in all", done.Sessions, done.Clients)
+			}
+		}
+		r.Connect(channel.Streaming)
+		c := r.Connect(channel.WebSocket)
+		c.Do("command", `"operation":"login","body":"YWxpY2U6d29uZGVybGFuZA=="`)
+		reload(passwordsOf(t, "alice", "other", "friends"), "security/password-file: 1 user to 1 user (1 changed) (0, 0)")
+		reload(passwordsOf(t, "alice", "other", "staff"), "security/password-file: 1 user to 1 user (1 changed) (1, 1)")
+		reload(passwordsOf(t, "bob", "builder", "friends"), "security/password-file: 1 user to 1 user (1 new, 1 gone) (1, 1)")
+		c.WantEnd(message.CodeAdministrator)
+		reload(nil, "security/password-file: 1 user to <nil> (0, 0)")
+		reload(first, "security/password-file: <nil> to 1 user (0, 0)")
+		c = r.Connect(channel.LongPoll)
+		c.Do("command", `"operation":"login","body":"YWxpY2U6d29uZGVybGFuZA=="`)
+		reload(nil, "security/password-file: 1 user to <nil> (1, 1)")
+	})
+}

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"sluice/channel"
-	"sluice/flexsession"
 )
 
 func listenerID(l *Listener) string                         { return l.ID }
@@ -125,15 +125,31 @@ func (r *Reloaded) constraints(held, next *Options) {
 			r.compare(element(path, old.ID), constraintSettings, old, now, heldTo(next, old.ID))
 		case needed(next, old.ID):
 			next.Constraints = append(slices.Clip(next.Constraints), *old)
-		default:
-			r.changed(element(path, old.ID), constraintName(old.ID), nil, touch{})
+		case !strings.HasPrefix(old.ID, inPlace): // else it is told of with where it stood
+			r.changed(element(path, old.ID), old.ID, nil, touch{})
 		}
 	}
 	for i := range next.Constraints {
-		if now := &next.Constraints[i]; find(held.Constraints, now.ID, constraintID) == nil {
-			r.changed(element(path, now.ID), nil, constraintName(now.ID), heldTo(next, now.ID))
+		if now := &next.Constraints[i]; !strings.HasPrefix(now.ID, inPlace) && find(held.Constraints, now.ID, constraintID) == nil {
+			r.changed(element(path, now.ID), nil, now.ID, heldTo(next, now.ID))
 		}
 	}
+	for i := range r.Changed {
+		c := &r.Changed[i]
+		c.Old, c.New = inWords(held, c.Old), inWords(next, c.New)
+	}
+}
+
+// inWords is a value of a change as it is told; of a constraint that is written in place, what it asks for.
+func inWords(o *Options, value any) any {
+	id, ok := value.(placed)
+	if !ok {
+		return value
+	}
+	if c := find(o.Constraints, string(id), constraintID); c != nil && len(c.Roles) > 0 {
+		return "in place, for " + strings.Join(c.Roles, ", ")
+	}
+	return "in place"
 }
 
 // heldTo touches what a constraint holds for.
@@ -177,22 +193,6 @@ func (r *Reloaded) keys(held, next []APIKey) {
 
 // secret stands for a value that is not shown.
 const secret = "***"
-
-// passwords returns those that hold: the old ones, where the new ones are the same.
-func (r *Reloaded) passwords(held, next *flexsession.Passwords) *flexsession.Passwords {
-	if next.Same(held) {
-		return held
-	}
-	r.changed("security/password-file", users(held), users(next), touch{})
-	return next
-}
-
-func users(p *flexsession.Passwords) any {
-	if p == nil {
-		return nil
-	}
-	return fmt.Sprintf("%d users", p.Len())
-}
 
 // renewed tells of a certificate that is another one in the file of the same name.
 func (r *Reloaded) renewed(before, after *terms) {

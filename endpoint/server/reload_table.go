@@ -151,13 +151,16 @@ func inWindow(part string) func(any) any {
 	return func(v any) any { return reflect.ValueOf(v).FieldByName(part).Interface() }
 }
 
-// constraintName is the id of a constraint; of one that is written in place, that it is.
+// constraintName is the id of a constraint.
 func constraintName(v any) any {
 	if id := v.(string); strings.HasPrefix(id, inPlace) {
-		return "in place"
+		return placed(id)
 	}
 	return v
 }
+
+// placed is the id of a constraint that is written in place. It is not shown, but the roles are: inWords.
+type placed string
 
 // inPlace is how the ids begin of constraints that are written where they hold. No id in a file does.
 const inPlace = " "

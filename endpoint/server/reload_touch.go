@@ -1,18 +1,20 @@
 package server
 
 import (
+	"maps"
 	"slices"
 
 	"sluice/flexsession"
 )
 
-// touch says what a setting holds for: everything that lives, or what is on channels and destinations of these ids.
+// touch says what a setting holds for: everything that lives, or what is on channels and destinations of these ids, or of these users as the password file has them.
 type touch struct {
 	all                    bool
 	channels, destinations []string
+	users                  map[string]bool
 }
 
-func (t *touch) none() bool { return !t.all && len(t.channels)+len(t.destinations) == 0 }
+func (t *touch) none() bool { return !t.all && len(t.channels)+len(t.destinations)+len(t.users) == 0 }
 
 // census is what lives, as far as touches ask for it.
 type census struct {
@@ -25,6 +27,7 @@ type resident struct {
 	channel      string
 	sessions     []string
 	destinations []string
+	user         string // "" also of a login that ends by itself, which no password file is about
 }
 
 func newCensus(g *flexsession.Registry) *census {
@@ -35,6 +38,9 @@ func newCensus(g *flexsession.Registry) *census {
 	for _, client := range g.Clients() {
 		f := client.Facts()
 		one := resident{channel: f.Channel, sessions: f.Sessions}
+		if p := client.Principal(); p != nil && p.Expires.IsZero() {
+			one.user = p.Name
+		}
 		for _, s := range client.Subscriptions() {
 			if d := s.Destination(); !slices.Contains(one.destinations, d) {
 				one.destinations = append(one.destinations, d)
@@ -47,10 +53,11 @@ func newCensus(g *flexsession.Registry) *census {
 
 // touched counts the sessions and clients that any of the touches is about.
 func (c *census) touched(touches ...touch) (sessions, clients int) {
-	var all touch
+	all := touch{users: map[string]bool{}}
 	for _, t := range touches {
 		all.all = all.all || t.all
 		all.channels, all.destinations = append(all.channels, t.channels...), append(all.destinations, t.destinations...)
+		maps.Copy(all.users, t.users)
 	}
 	if all.none() {
 		return 0, 0
@@ -65,20 +72,21 @@ func (c *census) touched(touches ...touch) (sessions, clients int) {
 		}
 	}
 	for _, one := range c.clients {
+		user := one.user != "" && all.users[one.user]
 		subscribed := slices.ContainsFunc(one.destinations, func(d string) bool { return slices.Contains(all.destinations, d) })
-		if subscribed {
+		if subscribed || user {
 			for _, id := range one.sessions {
 				found[id] = true
 			}
 		}
-		if subscribed || slices.Contains(all.channels, one.channel) {
+		if subscribed || user || slices.Contains(all.channels, one.channel) {
 			clients++
 		}
 	}
 	return len(found), clients
 }
 
-// count fills in how many sessions and clients each change holds for, and all of those that hold now together.
+// count fills in how many sessions and clients each change holds for, and all of those that hold now together. It is called before they hold: those that end by it are among them.
 func (r *Reloaded) count(g *flexsession.Registry) {
 	var touches []touch
 	for _, c := range slices.Concat(r.Changed, r.NeedsRestart) {
