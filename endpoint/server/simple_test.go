@@ -137,7 +137,7 @@ func TestEvents(t *testing.T) {
 		}
 		last := time.Now()
 		for range 3 {
-			if e, silence := next(), time.Since(last); e != ":\n" || silence < 5*time.Second || silence > 5200*time.Millisecond {
+			if e, silence := next(), time.Since(last); e != ":\n" || silence < 5*time.Second || silence > 5500*time.Millisecond {
 				t.Errorf("%q after %v, want a comment after 5 s", e, silence)
 			}
 			last = time.Now()

@@ -94,7 +94,7 @@ func TestTableOfOthers(t *testing.T) {
 	walk(t, []row{
 		{name: "an administrator ends the session", do: disconnect("session"), websocket: withSession(admin), streaming: withTab(withSession(admin)), longpoll: withTab(withSession(admin))},
 		{name: "an administrator ends the client", do: disconnect("client"), websocket: withSession(admin), streaming: admin, longpoll: admin},
-		{name: "an administrator ends the user", users: true, do: disconnect("user"), websocket: withTab(withSession(admin)), streaming: withTab(admin), longpoll: withTab(admin)},
+		{name: "an administrator ends the user", users: true, do: disconnect("user"), websocket: withTab(withSession(admin)), streaming: withTab(withSession(admin)), longpoll: withTab(withSession(admin))},
 		{name: "the cookie's user logs out", users: true, do: func(s *scene) { s.request(`"operation":"logout"`) },
 			websocket: withTab(withSession(logout)), streaming: withTab(logout), longpoll: withTab(logout)},
 		{name: "its own user logs out", set: users(t), do: func(s *scene) {
