@@ -63,9 +63,6 @@ func badFrame(g *guest, opcode byte, payload string, code message.Code) error {
 			return err
 		}
 	}
-	if err := g.away(500 * time.Millisecond); err != nil {
-		return err
-	}
 	return g.late(code)
 }
 

@@ -28,9 +28,6 @@ func slow(g *guest, ch string) error {
 	if g.link != nil {
 		return g.wantEnd(patience, message.CodeSlowConsumer)
 	}
-	if err := g.away(100 * time.Millisecond); err != nil {
-		return err
-	}
 	return g.late(message.CodeSlowConsumer)
 }
 

@@ -186,9 +186,6 @@ func frail(g *guest) error {
 		return err
 	}
 	g.drop(true)
-	if err := g.away(500 * time.Millisecond); err != nil {
-		return err
-	}
 	return g.late(message.CodeConnectionLost)
 }
 
