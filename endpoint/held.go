@@ -43,9 +43,7 @@ type Held struct {
 
 // Hold makes a Held for the answer to r, a request of c. ends: its loss ends the client.
 func (k *Core) Hold(w http.ResponseWriter, r *http.Request, def *channel.ChannelDefinition, s flexsession.Session, c *flexsession.FlexClient, ends bool) *Held {
-	conn := ConnOf(r)
-	Tune(conn, def) // a connection that has ended says so to its reader
-	return &Held{now: k.Lasting.Channel(k, def), conn: conn, session: s, owner: c, ends: ends, w: w, control: http.NewResponseController(w), began: time.Now(), wake: make(chan struct{}, 1)}
+	return &Held{now: k.Lasting.Channel(k, def), conn: ConnOf(r), session: s, owner: c, ends: ends, w: w, control: http.NewResponseController(w), began: time.Now(), wake: make(chan struct{}, 1)}
 }
 
 // Ended notes that the answer has ended, for that cause. The handler's goroutine calls it, once.
@@ -211,8 +209,8 @@ func (h *Held) watch(rhythm func(*channel.ChannelDefinition) Rhythm) {
 	}
 }
 
-// Retime implements flexsession.Retimer.
-func (h *Held) Retime(*channel.ChannelDefinition) {
+// Retime implements Transport.
+func (h *Held) Retime() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.rhythm != nil { // else it starts by what is current then

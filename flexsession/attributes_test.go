@@ -40,6 +40,7 @@ func text(t testing.TB, a attributed, name string) string {
 type socket struct{}
 
 func (socket) End(Cause) {}
+func (socket) Retime()   {}
 
 // stream is a channel whose sessions are views of records.
 var stream = &channel.ChannelDefinition{ID: "stream", Kind: channel.Streaming, SessionTimeout: 15 * time.Minute}

@@ -25,6 +25,7 @@ type Transport interface {
 	Session() Session                    // the session it runs under
 	Channel() *channel.ChannelDefinition // the channel it belongs to, whose times hold for the client
 	EndsClient() bool                    // it serves a simple client, which ends with it
+	Retime()                             // Channel is another definition now: go by its times
 }
 
 // FlexClient is one running client application: a ChannelSet in one browser tab, or a service. All methods may be called from any goroutine; none blocks on a network.

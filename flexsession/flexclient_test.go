@@ -96,6 +96,7 @@ func (tr *transport) Displace(attach uint64) { tr.mu.Lock(); tr.displaced = atta
 func (tr *transport) End(c Cause)            { tr.mu.Lock(); tr.ended = &c; tr.mu.Unlock() }
 func (tr *transport) Session() Session       { return tr.session }
 func (tr *transport) EndsClient() bool       { return false }
+func (tr *transport) Retime()                {}
 func (tr *transport) Channel() *channel.ChannelDefinition {
 	if tr.def != nil {
 		return tr.def

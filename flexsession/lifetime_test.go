@@ -111,6 +111,7 @@ func TestCreatedComesBeforeDestroyed(t *testing.T) {
 type deadSocket struct{}
 
 func (deadSocket) End(Cause) {}
+func (deadSocket) Retime()   {}
 
 // A listener may end what it is told of; whoever listens after it hears of both all the same, in their order.
 func TestListenerEndsWhatBegins(t *testing.T) {

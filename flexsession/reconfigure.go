@@ -4,11 +4,6 @@ import (
 	"sluice/channel"
 )
 
-// Retimer is a Transport or Socket that can go by another definition of its channel from now on. Retime may be called from any goroutine and must not block.
-type Retimer interface {
-	Retime(def *channel.ChannelDefinition)
-}
-
 // Reconfigure makes everything that lives, and that is to come, go by other limits, and by other definitions of the channels. Nothing ends at once by it: a limit that is lower than what is there already refuses
 // what would be more, and a shorter time that has passed already ends what it is of at the wheel's next tick. A time that runs keeps what has passed of it.
 //
@@ -30,7 +25,7 @@ func (g *Registry) Reconfigure(limits Options, defs map[string]*channel.ChannelD
 	}
 	for _, s := range g.Sessions() {
 		if s, ok := s.(*WebSocketSession); ok {
-			g.retime(s.socket, s.def)
+			s.socket.Retime()
 		}
 	}
 }
@@ -87,12 +82,6 @@ func (g *Registry) definition(def *channel.ChannelDefinition) *channel.ChannelDe
 	return def
 }
 
-func (g *Registry) retime(what any, def *channel.ChannelDefinition) {
-	if r, ok := what.(Retimer); ok {
-		r.Retime(g.definition(def))
-	}
-}
-
 // redefine makes the record go by another definition of its channel.
 func (r *Record) redefine(def *channel.ChannelDefinition) {
 	r.mu.Lock()
@@ -119,7 +108,7 @@ func (c *FlexClient) redefine() {
 	t := c.transport
 	c.mu.Unlock()
 	if t != nil {
-		c.registry.retime(t, t.Channel())
+		t.Retime()
 	}
 }
 

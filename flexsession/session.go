@@ -124,8 +124,11 @@ func (s *base) finish(self Session, cause Cause) bool {
 	return true
 }
 
-// Socket is what a WebSocketSession needs of its connection. End must not block.
-type Socket interface{ End(Cause) }
+// Socket is what a WebSocketSession needs of its connection. Its methods are called from any goroutine and must not block.
+type Socket interface {
+	End(Cause)
+	Retime() // the definition of its channel is another one now: go by its times
+}
 
 // WebSocketSession is the session of one WebSocket. It dies with the socket, whatever the reason, and the socket with it. (LCDS: RTMPFlexSession.)
 type WebSocketSession struct {

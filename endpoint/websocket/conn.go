@@ -70,12 +70,12 @@ func (c *conn) start() {
 	c.pulse.Start(c.core().Wheel, endpoint.RhythmOf(c.def()), c)
 	c.mu.Unlock()
 	c.core().Open.Hijacked(c.net)
-	endpoint.Tune(c.net, c.def()) // a connection that has ended says so to its reader
+	endpoint.Tune(c.net, c.def()) // Guard did so by what was current then; a connection that has ended says so to its reader
 	go c.read()
 }
 
-// Retime implements flexsession.Retimer.
-func (c *conn) Retime(*channel.ChannelDefinition) {
+// Retime implements Transport and flexsession.Socket.
+func (c *conn) Retime() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.started { // else it starts by what is current then
