@@ -170,7 +170,7 @@ func (c *FlexClient) Detach(t Transport, cause Cause) {
 	}
 	def := t.Channel()
 	ends := t.EndsClient() || final(cause.Code) || def.Kind == channel.WebSocket && (c.unreliable || def.ReliableReconnectDuration <= 0 && c.registry.options().ClientTimeout <= 0)
-	c.presence.lost, c.presence.incident = cause.Code, cause.Incident
+	c.presence.lose(cause)
 	c.watch()
 	c.mu.Unlock()
 	switch {
@@ -309,11 +309,7 @@ func (c *FlexClient) End(cause Cause) bool {
 	if t != nil {
 		t.End(cause)
 	}
-	for _, s := range sessions {
-		if socket, ok := s.(*WebSocketSession); ok { // has no use without its client
-			socket.Invalidate(cause)
-		}
-	}
+	endSockets(sessions, cause) // they have no use without their client
 	return true
 }
 

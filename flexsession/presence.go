@@ -19,11 +19,12 @@ type presence struct {
 	promise  time.Duration              // its next sign of life comes at latest then; 0: it has promised none
 	pause    time.Duration              // a poller's, as last advised
 	left     bool                       // its page was left
-	lost     message.Code               // how it lost its last connection
+	lost     message.Code               // how it lost its last connection, or its record
 	incident string                     // … and under which incident
 }
 
-// watch starts the clock that is to run now. The caller holds c.mu. It is a variable-length wait only in its limit: calling it once too often does no harm.
+// watch starts the clock anew, for as long as the client may now be silent or away; once the client has ended it stops it. It is called whenever something has changed of what that depends on. The time that
+// has passed is forgotten, so nothing ends too early by a call too many. The caller holds c.mu.
 func (c *FlexClient) watch() {
 	if c.ended != nil {
 		c.presence.clock.Stop()
@@ -40,6 +41,9 @@ func (c *FlexClient) patience() (limit time.Duration, late func()) {
 	}
 	return c.absence(), func() { go c.stayedAway() }
 }
+
+// lose notes how the client has lost what it was held by, or lived under.
+func (p *presence) lose(cause Cause) { p.lost, p.incident = cause.Code, cause.Incident }
 
 // held says whether a connection holds the client: one that it is attached to, or a socket on which it has connected and may attach yet. The caller holds c.mu.
 func (c *FlexClient) held() bool {
@@ -104,10 +108,20 @@ func (c *FlexClient) fellSilent() {
 	cause := Cause{Code: message.CodeMissedHeartbeats, Value: c.presence.def.DeadPeerTimeout.Milliseconds(),
 		Detail: fmt.Sprintf("It had promised one every %d ms.", c.presence.promise.Milliseconds())}
 	c.mu.Unlock()
+	cut(t, sessions, cause)
+}
+
+// cut ends the connection that held a client: the one it was attached to, or else the sockets on which it had connected and never attached.
+func cut(t Transport, sessions []Session, cause Cause) {
 	if t != nil {
 		t.End(cause)
 		return
 	}
+	endSockets(sessions, cause)
+}
+
+// endSockets ends those of the sessions that are sockets.
+func endSockets(sessions []Session, cause Cause) {
 	for _, s := range sessions {
 		if socket, ok := s.(*WebSocketSession); ok {
 			socket.Invalidate(cause)
@@ -125,7 +139,7 @@ func (c *FlexClient) stayedAway() {
 		return
 	}
 	if p.clock.Since() < limit { // touched, or advised a longer pause, since
-		c.watch()
+		p.clock.Retime(c.patience())
 		c.mu.Unlock()
 		return
 	}
@@ -179,15 +193,7 @@ func (c *FlexClient) Leave(attach uint64) {
 		c.presence.left = true
 		c.watch()
 		c.mu.Unlock()
-		if t != nil {
-			t.End(cause)
-			return
-		}
-		for _, s := range sessions {
-			if socket, ok := s.(*WebSocketSession); ok { // it has connected there, and never attached
-				socket.Invalidate(cause)
-			}
-		}
+		cut(t, sessions, cause)
 		return
 	}
 	c.mu.Unlock()
@@ -215,7 +221,7 @@ func (c *FlexClient) orphan(r *Record, cause Cause) bool {
 	if c.record == r {
 		c.record = nil
 	}
-	c.presence.lost, c.presence.incident = cause.Code, cause.Incident
+	c.presence.lose(cause)
 	if t != nil && t.Channel().Kind == channel.WebSocket {
 		t = nil // it needs no record
 	}
