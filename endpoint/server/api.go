@@ -136,17 +136,18 @@ func (a *api) answer(w http.ResponseWriter, status int, v any) {
 	json.NewEncoder(w).Encode(v) // the caller is gone if this fails
 }
 
-// fail answers with the error in the API's form.
-func (a *api) fail(w http.ResponseWriter, err *message.Error) {
+// fail answers with the error in the API's form. Problems are all that is wrong, where that is more than one thing.
+func (a *api) fail(w http.ResponseWriter, err *message.Error, problems ...string) {
 	a.core.Stats.RequestError(err.Code)
 	info := err.Code.Info()
 	type body struct {
-		Code    message.Code `json:"code"`
-		Name    string       `json:"name"`
-		Message string       `json:"message"`
-		Detail  string       `json:"detail,omitempty"`
-		Setting string       `json:"setting,omitempty"`
-		Value   any          `json:"value,omitempty"`
+		Code     message.Code `json:"code"`
+		Name     string       `json:"name"`
+		Message  string       `json:"message"`
+		Detail   string       `json:"detail,omitempty"`
+		Setting  string       `json:"setting,omitempty"`
+		Value    any          `json:"value,omitempty"`
+		Problems []string     `json:"problems,omitempty"`
 	}
 	setting := err.Setting
 	if setting == "" && err.Code != message.CodeMessageTooBig { // the API's own limit is no setting
@@ -155,7 +156,7 @@ func (a *api) fail(w http.ResponseWriter, err *message.Error) {
 	if info.RetryAfterMillis > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa((info.RetryAfterMillis+999)/1000)) // RFC 9110 section 10.2.3
 	}
-	a.answer(w, err.HTTPStatus(), map[string]body{"error": {err.Code, info.Name, info.Sentence, err.Detail, setting, err.Value}})
+	a.answer(w, err.HTTPStatus(), map[string]body{"error": {err.Code, info.Name, info.Sentence, err.Detail, setting, err.Value, problems}})
 }
 
 // outgoing is what publish, broadcast and send have in common.

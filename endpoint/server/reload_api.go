@@ -26,24 +26,11 @@ func (a *api) reload(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		a.answer(w, http.StatusOK, done)
 	case errors.As(err, &bad):
-		a.bad(w, bad)
+		a.fail(w, &message.Error{Code: message.CodeBadConfiguration}, bad.Problems...)
 	case errors.Is(err, ErrShutdown):
 		a.fail(w, &message.Error{Code: message.CodeServerShutdown})
 	default:
 		a.log.Error().Err(err).Msg("reload")
 		a.fail(w, &message.Error{Code: message.CodeInternal})
 	}
-}
-
-// bad answers with all that is wrong with the configuration.
-func (a *api) bad(w http.ResponseWriter, bad *BadConfiguration) {
-	info := message.CodeBadConfiguration.Info()
-	a.core.Stats.RequestError(info.Code)
-	type body struct {
-		Code     message.Code `json:"code"`
-		Name     string       `json:"name"`
-		Message  string       `json:"message"`
-		Problems []string     `json:"problems"`
-	}
-	a.answer(w, info.HTTPStatus, map[string]body{"error": {info.Code, info.Name, info.Sentence, bad.Problems}})
 }
