@@ -8,7 +8,7 @@ import (
 // what would be more, and a shorter time that has passed already ends what it is of at the wheel's next tick. A time that runs keeps what has passed of it.
 //
 // Of limits, Node, Wheel, Listeners, Store and Latency are not looked at. A client goes by the Window it was told when it was last attached. defs holds the definitions by id; channels that are not
-// in it stay as they were. They must not be changed after that. One Reconfigure at a time.
+// in it stay as they were. They must not be changed after that. Connections are told to go by what their Channel is now: whoever serves them has seen to that before. One Reconfigure at a time.
 func (g *Registry) Reconfigure(limits Options, defs map[string]*channel.ChannelDefinition) {
 	old := g.options()
 	limits.Node, limits.Wheel, limits.Listeners, limits.Store, limits.Latency = old.Node, old.Wheel, old.Listeners, old.Store, old.Latency
