@@ -462,7 +462,7 @@ export declare class ChannelSet extends Emitter<Events> {
      * `loginAfterDisconnect` false. Rejects with a Fault if the server refuses. The password is kept in memory for that.
      */
     login(user: string, password: string): Promise<Login>;
-    /** Logs out. The server ends the client with it (code 4011); `connect` begins anew, as nobody. */
+    /** Logs out, once there is a connection if the server keeps the client. The server ends the client with it (code 4011); `connect` begins anew, as nobody. */
     logout(): Promise<void>;
     /** Lets one agent go. With the last one the ChannelSet disconnects. */
     disconnect(agent: MessageAgent): Promise<void>;
@@ -486,7 +486,7 @@ export declare abstract class Subscription extends MessageAgent {
      * server holds the subscription, rejects with a Fault if it refuses.
      */
     subscribe(): Promise<void>;
-    /** Ends the subscription. From now on there are no messages; resolves when the server has ended it too. */
+    /** Ends the subscription. From now on there are no messages; resolves when the server has ended it too, which may take until a lost connection is back. */
     unsubscribe(): Promise<void>;
 }
 

@@ -8,7 +8,6 @@ import { Emitter } from "./Emitter.js";
 import type { Events } from "./events.js";
 import { Fault } from "./Fault.js";
 import type { FlexClient } from "./FlexClient.js";
-import type { Outgoing } from "./message.js";
 import type { MessageAgent } from "./MessageAgent.js";
 import { newId, type Request } from "./Request.js";
 
@@ -97,11 +96,11 @@ export class ChannelSet extends Emitter<Events> {
 		return login;
 	}
 
-	/** Logs out. The server ends the client with it (code 4011); `connect` begins anew, as nobody. */
+	/** Logs out, once there is a connection if the server keeps the client. The server ends the client with it (code 4011); `connect` begins anew, as nobody. */
 	logout(): Promise<void> {
 		this.#account.forget();
-		const { channel, client } = this.#connection;
-		if (!client || !channel) return Promise.resolve();
+		const { client } = this.#connection;
+		if (!client) return Promise.resolve();
 		const done = new Deferred<void>();
 		const over = (): void => {
 			if (client === this.#connection.client) this.#connection.down(disconnectOf(4011), false);
@@ -147,10 +146,9 @@ export class ChannelSet extends Emitter<Events> {
 		client?.flush();
 	}
 
-	/** @internal Sends a request that only makes sense for the client of now, and returns that. Undefined: there is none. */
-	ask(line: Outgoing & { readonly messageId: string }, settle: Request["settle"], lost: () => void): FlexClient | undefined {
-		const { channel, client } = this.#connection;
-		if (!channel) return undefined;
+	/** @internal Sends a request that only makes sense for the client of now, once that has a channel, and returns that client. Undefined: there is none. */
+	ask(line: Request["line"], settle: Request["settle"], lost: () => void): FlexClient | undefined {
+		const { client } = this.#connection;
 		client?.ask({ line, settle, lost });
 		return client;
 	}
@@ -194,9 +192,9 @@ export class ChannelSet extends Emitter<Events> {
 	/** Disconnects for good, with the agents that have left. */
 	async #leave(agents: readonly MessageAgent[]): Promise<void> {
 		const over = this.#connection.leave();
+		for (const agent of agents) agent.left();
 		if (!over) return;
 		this.#account.user = undefined;
-		for (const agent of agents) agent.left();
 		const { wasUp, ...end } = await over;
 		if (wasUp) this.#tell("propertyChange", { property: "connected", value: false }, agents);
 		this.#tell("channelDisconnect", end, agents);

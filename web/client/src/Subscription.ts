@@ -44,7 +44,7 @@ export abstract class Subscription extends MessageAgent {
 		return promise;
 	}
 
-	/** Ends the subscription. From now on there are no messages; resolves when the server has ended it too. */
+	/** Ends the subscription. From now on there are no messages; resolves when the server has ended it too, which may take until a lost connection is back. */
 	unsubscribe(): Promise<void> {
 		const id = this.#clientId;
 		this.#forget();
@@ -113,6 +113,7 @@ export abstract class Subscription extends MessageAgent {
 
 	/** @internal */
 	override ended(): void {
+		clearTimeout(this.#timer); // the next client asks anyway, and there may be none
 		this.#set(undefined);
 	}
 

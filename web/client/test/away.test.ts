@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { ChannelSet, Consumer, type ChannelConnect, type ChannelDisconnect, type ChannelFault } from "../src/index.js";
+import { ChannelSet, Consumer, MultiTopicConsumer, type ChannelConnect, type ChannelDisconnect, type ChannelFault } from "../src/index.js";
 import { Script, type ScriptedChannel } from "./ScriptedChannel.js";
 import { stage, type Stage } from "./stage.js";
 
@@ -402,4 +402,63 @@ describe("coming back", () => {
 		await pass(600_000);
 		expect(script.channels.length).toBe(1);
 	});
+});
+
+describe("what is given up while the connection is lost", () => {
+	/** The connection is lost; the server keeps the client. */
+	const back = async (): Promise<void> => {
+		await pass(1000);
+		expect(connects.at(-1)).toMatchObject({ resumed: true });
+	};
+
+	it("is ended at the server when it is back: a subscription", async () => {
+		const { clientId } = consumer;
+		channel().fail();
+		const over = consumer.unsubscribe();
+		await back();
+		expect(script.received("unsubscribe")).toMatchObject([{ clientId, seq: 2 }]);
+		await over;
+	});
+
+	it("is ended at the server when it is back: a login", async () => {
+		void set.login("ann", "secret");
+		await pass(0);
+		channel().fail();
+		const out = set.logout();
+		await back();
+		expect(script.received("logout")).toHaveLength(1);
+		await out;
+		expect(ends.at(-1)).toMatchObject({ code: 4011, willReconnect: false });
+	});
+
+	it("is told when it is back: subtopics that come and go", async () => {
+		const several = new MultiTopicConsumer({ channelSet: set, destination: "chat" });
+		several.addSubscription("a");
+		await several.subscribe();
+		channel().fail();
+		several.addSubscription("b");
+		several.removeSubscription("a");
+		await back();
+		expect(script.received("multi_subscribe").slice(1).map(({ headers }) => headers)).toEqual([{ DSAddSub: ["b_;_"] }, { DSRemSub: ["a_;_"] }]);
+	});
+
+	it("is over with the client: nobody waits for ever", async () => {
+		channel().fail();
+		const over = consumer.unsubscribe();
+		script.gone = { reason: "unknown", code: 4522, reconnect: "yes" };
+		await pass(1000);
+		await over;
+		expect(script.received("unsubscribe")).toEqual([]);
+	});
+});
+
+it("a subscription that is to be tried again brings nobody back whom the server has sent away", async () => {
+	const other = new Consumer({ channelSet: set, destination: "full" });
+	void other.subscribe();
+	await pass(0);
+	channel().bring({ type: "error", correlationId: script.received("subscribe").at(-1)?.["messageId"], code: 4524, retryAfterMillis: 1000 });
+	channel().bring({ type: "control", operation: "disconnect", code: 4002 });
+	await pass(60_000);
+	expect(ends).toMatchObject([{ code: 4002, willReconnect: false }]);
+	expect(script.channels.length).toBe(1);
 });
