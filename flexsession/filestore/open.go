@@ -36,11 +36,11 @@ type Options struct {
 // Open opens the store in a directory; both are made where they are not there (modes 0700 and 0600). The whole file is read once and checked. The error says in a sentence what is wrong, and wraps ErrLocked or ErrDamaged
 // where that is it. One process may have it open at a time.
 func Open(dir string, opts Options) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("cannot make the directory: %w", err)
-	}
 	if err := writable(dir); err != nil {
 		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the directory: %w", err)
 	}
 	path := filepath.Join(dir, FileName)
 	_, err := os.Stat(path)
@@ -61,11 +61,7 @@ func Open(dir string, opts Options) (*Store, error) {
 
 // Check says what would keep Open from opening the store, as far as that can be told without making anything. That a process has it open is no mistake here: a server runs.
 func Check(dir string) error {
-	there := dir
-	for _, err := os.Stat(there); errors.Is(err, fs.ErrNotExist) && filepath.Dir(there) != there; _, err = os.Stat(there) {
-		there = filepath.Dir(there) // where it would be made
-	}
-	if err := writable(there); err != nil {
+	if err := writable(dir); err != nil {
 		return err
 	}
 	path := filepath.Join(dir, FileName)
@@ -82,14 +78,20 @@ func Check(dir string) error {
 	return db.Close()
 }
 
-// writable says why nothing can be made in a directory.
+// writable says why nothing can be made in a directory or, where it is not there, in the one it would be made in.
 func writable(dir string) error {
+	for _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir; _, err = os.Stat(dir) {
+		dir = filepath.Dir(dir)
+	}
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		return fmt.Errorf("%s is not a directory", dir)
 	}
 	f, err := os.CreateTemp(dir, ".writable-*")
+	if at := new(fs.PathError); errors.As(err, &at) {
+		return fmt.Errorf("cannot write to %s: %w", dir, at.Err) // without the name that was tried
+	}
 	if err != nil {
-		return fmt.Errorf("cannot write there: %w", err)
+		return err
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
