@@ -56,9 +56,14 @@ func (r *Report) Refuse(file, setting string, err error) {
 		r.Honoured = slices.Delete(r.Honoured, i, i+1)
 	}
 	for text := range strings.Lines(err.Error()) {
-		p.Message = strings.TrimPrefix(strings.TrimSpace(text), setting+": ")
+		p.Message = strings.TrimSpace(text)
 		r.file(p)
 	}
+}
+
+// Warn adds what is worth knowing of the file as a whole, where it is to be served.
+func (r *Report) Warn(file, text string) {
+	r.file(Problem{File: file, Severity: Warning, Message: text})
 }
 
 // Write prints the report for people: what is wrong, what else is worth knowing, what is ignored and why, what is honoured, and how many of
@@ -110,10 +115,14 @@ func count(n int, what string) string {
 
 // places names where the first few problems are: a.xml:3, 7, b.xml:2.
 func places(list []Problem) string {
-	var out []string
+	var out, seen []string
 	file := ""
 	for _, p := range list {
 		at := fmt.Sprintf("%s:%d", p.File, p.Line)
+		if slices.Contains(seen, at) {
+			continue
+		}
+		seen = append(seen, at)
 		switch {
 		case p.Line == 0:
 			at = p.File
@@ -121,9 +130,6 @@ func places(list []Problem) string {
 			at = strconv.Itoa(p.Line)
 		}
 		file = p.File
-		if slices.Contains(out, at) {
-			continue
-		}
 		if len(out) == 5 {
 			out = append(out, "…")
 			break

@@ -60,7 +60,8 @@ func TestRefuse(t *testing.T) {
 	}
 	if !rep.Wrong() || rep.Count(Error) != 3 || len(rep.Honoured) != honoured-1 || rep.Problems[len(rep.Problems)-2].Line == 0 ||
 		!strings.HasPrefix(out.String(), "wrong\n") || !strings.Contains(out.String(), "password-file: passwords:2: worse\n") ||
-		!strings.Contains(out.String(), "  ok-security.xml: nothing to serve\n") {
+		!strings.Contains(out.String(), "  ok-security.xml: nothing to serve\n") ||
+		!strings.HasSuffix(out.String(), "; wrong: ok-security.xml:2, ok-security.xml\n") {
 		t.Errorf("%d honoured, once %d\n%s", len(rep.Honoured), honoured, &out)
 	}
 	for range 2 * maxProblems {
