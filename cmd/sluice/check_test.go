@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -60,7 +61,7 @@ func replaced(t *testing.T, dir, old, with string) string {
 	return file
 }
 
-// What serve refuses, check finds wrong, and counts.
+// What serve refuses, check finds wrong, in the same words, and counts.
 func TestCheckAndServeAgree(t *testing.T) {
 	dir := t.TempDir()
 	certificate, _ := certify(t, dir, "one")
@@ -98,6 +99,8 @@ func TestCheckAndServeAgree(t *testing.T) {
 				t.Errorf("check: exit %d\n%s%s", code, out, errors)
 			}
 			wrong, _, _ := strings.Cut(out, "\nhonoured\n")
+			wrong, _, _ = strings.Cut(wrong, "\nworth knowing\n")
+			_, wrong, _ = strings.Cut(wrong, "wrong\n")
 			for _, want := range c.wrong {
 				if !strings.Contains(wrong, want) {
 					t.Errorf("check: no %q in\n%s", want, wrong)
@@ -106,13 +109,37 @@ func TestCheckAndServeAgree(t *testing.T) {
 					t.Errorf("check tells a secret:\n%s", out)
 				}
 			}
-			if code, _, errors := call(t, "", "serve", "--config", file, "--listen", "127.0.0.1:0"); code != 1 || errors == "" {
-				t.Errorf("serve: exit %d\n%s", code, errors)
+			code, _, errors = call(t, "", "serve", "--config", file, "--listen", "127.0.0.1:0")
+			for line := range strings.Lines(wrong) {
+				if !strings.HasPrefix(line, "  ") {
+					break
+				}
+				if code != 1 || !strings.Contains(errors, strings.TrimSpace(line)+"\n") {
+					t.Errorf("check: %sserve: exit %d\n%s", line, code, errors)
+				}
 			}
 		})
 	}
 	good := replaced(t, dir, port, port)
 	if code, out, errors := call(t, "", "check", good); code != 0 || !strings.HasPrefix(out, "honoured") || !strings.Contains(out, " 0 errors\n") || errors != "" {
 		t.Errorf("the shipped file: exit %d\n%s%s", code, out, errors)
+	}
+}
+
+// More connections than the process may have descriptors are no mistake, and worth knowing: serve logs what check tells.
+func TestMoreConnectionsThanDescriptors(t *testing.T) {
+	const want = "max-connections allows 2147483647 connections on all servers, but a process may have only "
+	file := replaced(t, t.TempDir(), "<port>8080</port>", "<port>0</port><max-connections>2147483647</max-connections>")
+	if code, out, _ := call(t, "", "check", file); code != 0 || !strings.Contains(out, "  "+file+": "+want) || !strings.Contains(out, " 1 warning, 0 errors\n") {
+		t.Errorf("check: exit %d\n%s", code, out)
+	}
+	if _, out, _ := call(t, "", "check", replaced(t, t.TempDir(), "<port>8080</port>", "<max-connections>1</max-connections>")); strings.Contains(out, "descriptors") {
+		t.Errorf("check of one connection:\n%s", out)
+	}
+	p := startProcess(t, "--config", file, "--internal", "127.0.0.1:0")
+	p.wantLog(`"message":"` + want)
+	p.signal(syscall.SIGTERM)
+	if code, rest := p.ended(); code != 0 {
+		t.Errorf("serve: exit %d\n%s", code, rest)
 	}
 }

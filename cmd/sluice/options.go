@@ -1,15 +1,13 @@
 package main
 
 import (
-	"fmt"
-
 	"sluice/channel/memengine"
 	"sluice/cmd/internal/config"
 	"sluice/endpoint/server"
 	"sluice/flexsession"
 )
 
-// serverOptions turns what the file says into what the server takes. The logs are the caller's.
+// serverOptions turns what the file says into what the server takes. The logs are the caller's. An error is of the password file.
 func serverOptions(cfg *config.Config) (server.Options, error) {
 	opts := server.Options{
 		Channels:        cfg.Channels,
@@ -66,7 +64,7 @@ func serverOptions(cfg *config.Config) (server.Options, error) {
 	if file := cfg.Security.PasswordFile; file != "" {
 		passwords, err := flexsession.LoadPasswords(file)
 		if err != nil {
-			return opts, fmt.Errorf("password-file: %w", err)
+			return opts, err
 		}
 		opts.Passwords = passwords
 	}

@@ -51,40 +51,34 @@ func (v *service) reload() (*server.Reloaded, error) {
 
 // again is reload without a word. The caller holds v.mu.
 func (v *service) again() (*server.Reloaded, error) {
-	cfg, report, err := config.Load(v.path, config.Options{})
-	if err != nil {
-		return nil, mistakes(report)
+	p := read(v.path)
+	if p.cfg == nil {
+		return nil, mistakes(p.report)
 	}
-	opts, err := serverOptions(cfg)
-	if err != nil {
-		report.Refuse(v.path, "password-file", err)
+	if stored(p.cfg) != stored(v.cfg) { // else it is open here
+		p.checkStore()
 	}
-	if stored(cfg) != stored(v.cfg) { // else it is open here
-		if err := checkStore(cfg); err != nil {
-			report.Refuse(v.path, "data-directory", err)
-		}
+	if err := v.adjust(p.opts.Listeners); err != nil {
+		p.refuse("", err)
 	}
-	if len(cfg.Channels) == 0 {
-		report.Refuse(v.path, "", errNothing)
+	if p.report.Wrong() {
+		return nil, mistakes(p.report)
 	}
-	if err := v.adjust(opts.Listeners); err != nil {
-		report.Refuse(v.path, "", err)
-	}
-	if report.Wrong() {
-		return nil, mistakes(report)
-	}
-	done, err := v.server.Reload(opts)
+	done, err := v.server.Reload(p.opts)
 	if bad := new(server.BadConfiguration); errors.As(err, &bad) {
-		report.Refuse(v.path, "", err)
-		return nil, mistakes(report)
+		p.refuse("", err)
+		return nil, mistakes(p.report)
 	}
 	if err != nil {
 		return nil, err
 	}
-	warn(v.io, report)
-	v.compare(done, cfg)
-	v.log.replace(cfg.Logging)
-	v.cfg = cfg
+	if err := v.server.CheckDescriptors(); err != nil {
+		p.report.Warn(p.file, err.Error())
+	}
+	warn(v.io, p.report)
+	v.compare(done, p.cfg)
+	v.log.replace(p.cfg.Logging)
+	v.cfg = p.cfg
 	return done, nil
 }
 

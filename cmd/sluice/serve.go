@@ -46,7 +46,7 @@ func checkAddress(flag, addr string) error {
 
 // Run serves until ctx ends, and then ends the server in order.
 func (c *serveCommand) Run(ctx context.Context, io std) error {
-	cfg, err := c.load(io)
+	p, err := c.load(io)
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (c *serveCommand) Run(ctx context.Context, io std) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
-	return (&service{io: io, path: c.Config, adjust: c.replaceAddresses, hangups: hangups}).run(ctx, cfg)
+	return (&service{io: io, path: c.Config, adjust: c.replaceAddresses, hangups: hangups}).run(ctx, p)
 }
 
 // gcPercent is the garbage collector's, unless GOGC is set: a server's memory is its idle sessions, and a fan-out makes hardly any garbage, so room for garbage as large as
@@ -77,16 +77,10 @@ type service struct {
 	cfg *config.Config // as it holds
 }
 
-// run serves what cfg says until ctx ends, and then ends the server in order.
-func (v *service) run(ctx context.Context, cfg *config.Config) error {
-	if len(cfg.Channels) == 0 {
-		return errNothing
-	}
-	v.cfg, v.log = cfg, newLogs(cfg.Logging, v.io.err)
-	opts, err := serverOptions(cfg)
-	if err != nil {
-		return err
-	}
+// run serves what p says until ctx ends, and then ends the server in order.
+func (v *service) run(ctx context.Context, p *plan) (err error) {
+	v.cfg, v.log = p.cfg, newLogs(p.cfg.Logging, v.io.err)
+	opts := p.opts
 	if err := v.adjust(opts.Listeners); err != nil {
 		return err
 	}
@@ -94,14 +88,14 @@ func (v *service) run(ctx context.Context, cfg *config.Config) error {
 	if v.path != "" {
 		opts.Reload = v.reload
 	}
-	if opts.Sessions, err = openStore(cfg, v.log.category("Endpoint.FlexSession")); err != nil {
+	if opts.Sessions, err = p.openStore(v.log.category("Endpoint.FlexSession")); err != nil {
 		return err
 	}
 	if opts.Sessions != nil {
 		defer opts.Sessions.Close() // whatever was acknowledged is on disk
 	}
 	if v.server, err = server.New(opts); err != nil {
-		return fmt.Errorf("the configuration cannot be served: %w", err)
+		return p.refuse("", err)
 	}
 	if err := v.server.Start(); err != nil {
 		return err
@@ -129,21 +123,17 @@ func (v *service) await(ctx context.Context) {
 	}
 }
 
-// load reads the configuration. What is worth knowing of a file goes to standard error, one line each.
-func (c *serveCommand) load(io std) (*config.Config, error) {
-	if c.Config == "" {
-		if who := reach(c.Listen); who != "" {
-			fmt.Fprintf(io.err, "sluice: warning: the built-in configuration asks nobody to log in, and --listen %s opens it to %s\n", c.Listen, who)
-		}
-		cfg, _, err := config.Parse("the built-in services-config.xml", config.Default(), config.Options{})
-		return cfg, err
-	}
-	cfg, report, err := config.Load(c.Config, config.Options{})
-	if err != nil {
+// load reads the configuration. What is worth knowing of it goes to standard error, one line each.
+func (c *serveCommand) load(io std) (*plan, error) {
+	p := read(c.Config)
+	if err := p.err(); err != nil {
 		return nil, fmt.Errorf("%w\n%q tells more", err, "sluice check "+c.Config)
 	}
-	warn(io, report)
-	return cfg, nil
+	if who := reach(c.Listen); c.Config == "" && who != "" {
+		p.report.Warn(p.file, fmt.Sprintf("it asks nobody to log in, and --listen %s opens it to %s", c.Listen, who))
+	}
+	warn(io, p.report)
+	return p, nil
 }
 
 // warn tells what is worth knowing of a file that is served, one line each.

@@ -73,26 +73,23 @@ func attributes(names ...string) func(w *world) string {
 	}
 }
 
-// What keeps sessions from being kept is said before the server starts, in a sentence; by check, where the file gives the setting.
+// What keeps sessions from being kept is said before the server starts, in a sentence, where the file gives the setting; by check and serve alike.
 func TestStoreThatCannotBeUsed(t *testing.T) {
 	store := func(inside string) page {
 		return page{"security": "<session-store>file</session-store>", "system": inside}
 	}
 	const directory = "<data-directory>data</data-directory>"
 	for name, c := range map[string]struct {
-		file           page
-		before         func(t *testing.T, dir string)
-		serves, checks string
+		file   page
+		before func(t *testing.T, dir string)
+		wrong  string
 	}{
 		"no directory": {store(""), nil,
-			"services-config/security/session-store: sessions cannot be kept in a file: system has no data-directory",
 			"services-config/security/session-store: sessions cannot be kept in a file: system has no data-directory"},
 		"a file in its place": {store(directory).and(page{"data.txt": "x"}), func(t *testing.T, dir string) { rename(t, dir, "data.txt", "data") },
-			"data-directory: HTTP sessions cannot be kept in %s/data: cannot make the directory: ",
 			"services-config/system/data-directory: HTTP sessions cannot be kept in %s/data: %[1]s/data is not a directory"},
 		"damaged": {store(directory).and(page{"data/sessions.db": strings.Repeat("no sessions here\n", 1000)}), nil,
-			"data-directory: HTTP sessions cannot be kept in %s/data: %[1]s/data/sessions.db: it is damaged, or no session store; move it away to start without the sessions in it",
-			"services-config/system/data-directory: HTTP sessions cannot be kept in %s/data: %[1]s/data/sessions.db: it is damaged, or no session store; move it away"},
+			"services-config/system/data-directory: HTTP sessions cannot be kept in %s/data: %[1]s/data/sessions.db: it is damaged, or no session store; move it away to start without the sessions in it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := c.file.write(t)
@@ -110,9 +107,9 @@ func TestStoreThatCannotBeUsed(t *testing.T) {
 				}
 			}
 			code, out, _ := call(t, "", "check", path)
-			want("check", c.checks, code, out)
+			want("check", c.wrong, code, out)
 			code, _, errors := call(t, "", "serve", "--config", path, "--listen", "127.0.0.1:0")
-			want("serve", c.serves, code, errors)
+			want("serve", c.wrong, code, errors)
 		})
 	}
 }

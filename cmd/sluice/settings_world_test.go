@@ -173,13 +173,13 @@ func serveFile(t *testing.T, file page, path string, real bool) *world {
 	ctx, end := context.WithCancel(context.Background())
 	w.end = end
 	io := std{strings.NewReader(""), &w.out, &w.log}
-	cfg, err := (&serveCommand{Config: w.path}).load(io)
+	p, err := (&serveCommand{Config: w.path}).load(io)
 	if err != nil {
 		w.err = err
 		close(w.done)
 		return w
 	}
-	for _, s := range cfg.Servers {
+	for _, s := range p.cfg.Servers {
 		if !real {
 			w.rigs[s.ID] = network(t)
 		}
@@ -196,7 +196,7 @@ func serveFile(t *testing.T, file page, path string, real bool) *world {
 			}
 			return nil
 		}}
-		w.err = w.service.run(ctx, cfg)
+		w.err = w.service.run(ctx, p)
 	}()
 	select {
 	case <-w.out.some:

@@ -10,25 +10,27 @@ import (
 )
 
 // openStore opens the file of sessions where the configuration asks for one; nil: they are kept in memory. The caller closes it, after the server has ended.
-func openStore(cfg *config.Config, log zerolog.Logger) (*filestore.Store, error) {
-	if cfg.Security.SessionStore != config.StoreFile {
+func (p *plan) openStore(log zerolog.Logger) (*filestore.Store, error) {
+	if p.cfg.Security.SessionStore != config.StoreFile {
 		return nil, nil
 	}
-	store, err := filestore.Open(cfg.System.DataDirectory, filestore.Options{Logger: log})
-	return store, unkept(cfg, err)
+	store, err := filestore.Open(p.cfg.System.DataDirectory, filestore.Options{Logger: log})
+	if err != nil {
+		return nil, p.unkept(err)
+	}
+	return store, nil
 }
 
-// checkStore says what would keep openStore from opening it, and makes nothing.
-func checkStore(cfg *config.Config) error {
-	if cfg.Security.SessionStore != config.StoreFile {
-		return nil
+// checkStore refuses what would keep openStore from opening it, and makes nothing.
+func (p *plan) checkStore() {
+	if p.cfg.Security.SessionStore != config.StoreFile {
+		return
 	}
-	return unkept(cfg, filestore.Check(cfg.System.DataDirectory))
+	if err := filestore.Check(p.cfg.System.DataDirectory); err != nil {
+		p.unkept(err)
+	}
 }
 
-func unkept(cfg *config.Config, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("data-directory: HTTP sessions cannot be kept in %s: %w", cfg.System.DataDirectory, err)
+func (p *plan) unkept(err error) error {
+	return p.refuse("data-directory", fmt.Errorf("HTTP sessions cannot be kept in %s: %w", p.cfg.System.DataDirectory, err))
 }

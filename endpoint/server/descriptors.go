@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -104,17 +105,17 @@ func (r *reserve) accept(n net.Listener) (c net.Conn, out bool, err error) {
 	return c, true, nil
 }
 
-// checkDescriptors says plainly when more connections are allowed than the process can open. The internal listeners, whose default is as high as any, are not counted: few watch a server.
-func (s *Server) checkDescriptors() {
+// CheckDescriptors says plainly when more connections are allowed than this process can open. [Server.Start] logs it as a warning. The internal listeners, whose default is as high as any, are not counted: few watch a
+// server.
+func (s *Server) CheckDescriptors() error {
 	limit, allowed := descriptorLimit(), uint64(0)
 	for _, l := range s.listeners {
 		if l.Role != Internal {
-			allowed += uint64(l.MaxConnections)
+			allowed += uint64(l.now().MaxConnections)
 		}
 	}
 	if limit > 0 && allowed > limit {
-		log := s.opts().Log("Startup")
-		log.Warn().Uint64("descriptors", limit).Uint64("max-connections", allowed).
-			Msg("the process may open fewer descriptors (ulimit -n) than max-connections allows connections on all servers; beyond that connections are refused with limit-descriptors")
+		return fmt.Errorf("max-connections allows %d connections on all servers, but a process may have only %d descriptors here (ulimit -n); beyond that connections are refused with limit-descriptors", allowed, limit)
 	}
+	return nil
 }

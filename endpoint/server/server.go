@@ -115,7 +115,10 @@ func (s *Server) Start() error {
 		}
 	}
 	s.reserve.open(s.opts().Log("Endpoint.HTTP"))
-	s.checkDescriptors()
+	if err := s.CheckDescriptors(); err != nil {
+		log := s.opts().Log("Startup")
+		log.Warn().Msg(err.Error())
+	}
 	s.Run()
 	for _, l := range s.listeners {
 		s.running.Go(l.serve)
