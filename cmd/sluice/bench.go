@@ -117,7 +117,7 @@ func or0[T int | float64](p *T) T {
 	return *p
 }
 
-// soak soaks a server and prints the report. It fails unless the server has passed.
+// soak soaks a server and prints the report. It fails unless the server has passed; with errNoVerdict if that is for the machine to answer for.
 func (c *benchCommand) soak(ctx context.Context, io std) error {
 	log := &bench.ServerLog{To: io.err}
 	server, err := startServer(func(program string) (*bench.Server, error) { return bench.StartSoakServer(ctx, program, log) })
@@ -141,10 +141,15 @@ func (c *benchCommand) soak(ctx context.Context, io std) error {
 	} else {
 		err = report.Write(io.out)
 	}
-	if err == nil && !report.Passed() {
-		err = errSilent
+	switch {
+	case err != nil:
+		return err
+	case report.NoVerdict():
+		return errNoVerdict
+	case !report.Passed():
+		return errSilent
 	}
-	return err
+	return nil
 }
 
 // startServer runs this program once more, as a server.

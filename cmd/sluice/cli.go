@@ -39,6 +39,9 @@ type commands struct {
 // errSilent makes run exit with 1 without another word: what is wrong has been printed.
 var errSilent = errors.New("told already")
 
+// errNoVerdict does the same with 3: the run proves nothing, and another one might.
+var errNoVerdict = errors.New("no verdict")
+
 // missingValue is how the parser says that nothing stands behind a flag.
 var missingValue = regexp.MustCompile(`(--[a-z-]+): expected .* value but got "EOL".*`)
 
@@ -77,6 +80,8 @@ func run(ctx context.Context, args []string, io std) int {
 		return 0
 	case errors.Is(err, errSilent):
 		return 1
+	case errors.Is(err, errNoVerdict):
+		return 3
 	default:
 		fmt.Fprintf(io.err, "sluice: %v\n", err)
 		return 1

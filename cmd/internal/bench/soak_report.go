@@ -150,7 +150,7 @@ func (r *SoakReport) Write(w io.Writer) error {
 	switch {
 	case len(r.Faults) == 0:
 		p.line("verdict", "passed")
-	case r.soak.stalls.max() > stallLimit:
+	case r.NoVerdict():
 		p.line("verdict", "none: this machine has let nothing run for %v, and so the faults may be its own", r.soak.stalls.max().Round(time.Millisecond))
 	default:
 		p.line("verdict", "failed, %d faults", len(r.Faults))
@@ -189,6 +189,9 @@ func (r *SoakReport) table() (all []SoakEnd) {
 
 // Passed tells whether nothing was wrong.
 func (r *SoakReport) Passed() bool { return len(r.Faults) == 0 }
+
+// NoVerdict tells whether there are faults that may be this machine's own, because it stood still for too long.
+func (r *SoakReport) NoVerdict() bool { return !r.Passed() && r.soak.stalls.max() > stallLimit }
 
 // progress draws how far it is.
 func (s *soak) progress() (stop func()) {

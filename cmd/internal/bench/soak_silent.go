@@ -3,7 +3,6 @@ package bench
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"sluice/channel/message"
 )
@@ -82,7 +81,7 @@ func breakPromise(g *guest, ch string) error {
 
 func cutForGoodFrom(g *guest) error {
 	g.drop(false)
-	if err := g.away(soakReconnect + 2*time.Second); err != nil {
+	if err := g.away(soakReconnect + soakMargin); err != nil {
 		return err
 	}
 	return g.late(message.CodeClientVanished)
@@ -95,7 +94,7 @@ func freeze(g *guest, ch string) error {
 		return err
 	}
 	g.link.still.Store(true)
-	if err := g.away(2*soakDeadPeer + soakReconnect + 2*time.Second); err != nil {
+	if err := g.away(2*soakDeadPeer + soakReconnect + soakMargin); err != nil {
 		return err
 	}
 	return g.late(message.CodeClientVanished)
@@ -115,7 +114,7 @@ func takeNothing(g *guest, ch string) error {
 	if err := g.flood(200, 8<<10); err != nil {
 		return err
 	}
-	if err := g.away(2*soakDeadPeer + soakReconnect + 2*time.Second); err != nil {
+	if err := g.away(2*soakDeadPeer + soakReconnect + soakMargin); err != nil {
 		return err
 	}
 	return g.late(message.CodeClientVanished, message.CodeSlowConsumer)

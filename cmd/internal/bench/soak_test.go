@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sluice/channel/message"
@@ -78,6 +80,9 @@ func TestSoakVerdict(t *testing.T) {
 			if r.Passed() != (c.want == "") || !strings.Contains(text.String(), c.want) || strings.Contains(text.String(), "passed") != r.Passed() {
 				t.Errorf("want %q:\n%s", c.want, &text)
 			}
+			if r.NoVerdict() != strings.HasPrefix(c.want, "none") {
+				t.Errorf("no verdict: %v", r.NoVerdict())
+			}
 			if c.want != "" && len(r.Faults) != 1 {
 				t.Errorf("want one fault: %q", r.Faults)
 			}
@@ -134,6 +139,29 @@ func TestUnexplainedLine(t *testing.T) {
 		if spoil(&l); unexplainedLine(l) == "" {
 			t.Errorf("%s: %+v passed", name, l)
 		}
+	}
+}
+
+// A stall is measured, and those in a row are added up.
+func TestStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s stalls
+		ctx, cancel := context.WithCancel(t.Context())
+		go s.watch(ctx)
+		time.Sleep(time.Minute)
+		if s.max() != 0 {
+			t.Errorf("%v, and nothing stood still", s.max())
+		}
+		cancel()
+		synctest.Wait()
+	})
+	var s stalls
+	var lost time.Duration
+	for _, late := range []time.Duration{time.Second, 0, 0, time.Second} {
+		lost = s.note(lost, late)
+	}
+	if s.max() < 1800*time.Millisecond || s.max() > 2*time.Second {
+		t.Errorf("two seconds in a row are %v", s.max())
 	}
 }
 

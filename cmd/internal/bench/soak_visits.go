@@ -8,16 +8,19 @@ import (
 	"sluice/channel/message"
 )
 
-// The times of soak-config.xml that visits wait for.
+// The times of soak-config.xml that visits wait for. Each is a multiple of stallLimit; who vanishes has ended before its session times out.
 const (
-	soakReconnect    = 8 * time.Second  // reliable-reconnect-duration-millis
-	soakReload       = 3 * time.Second  // reload-grace-millis
-	soakDeadPeer     = 3 * time.Second  // dead-peer-timeout-millis
-	soakSession      = 15 * time.Second // session-timeout-minutes
-	soakIdle         = 9 * time.Second  // connection-idle-timeout-minutes
+	soakReconnect    = 12 * time.Second // reliable-reconnect-duration-millis
+	soakReload       = 6 * time.Second  // reload-grace-millis
+	soakDeadPeer     = 6 * time.Second  // dead-peer-timeout-millis
+	soakSession      = 30 * time.Second // session-timeout-minutes
+	soakIdle         = 12 * time.Second // connection-idle-timeout-minutes
 	soakSubscription = 2 * time.Second  // subscription-timeout-minutes
-	soakHandshake    = 2 * time.Second  // handshake-, read-header-, request-body-timeout-millis
+	soakHandshake    = 4 * time.Second  // handshake-, read-header-, request-body-timeout-millis
 )
+
+// soakMargin is how much longer than a time of the server's a guest waits before it comes to be told its end: too early, it would be a sign of life.
+const soakMargin = 3 * time.Second
 
 // visit is one way to come and to go. An error is a fault of the server.
 type visit struct {
@@ -114,7 +117,7 @@ func cutForGood(g *guest, ch string) error {
 		return err
 	}
 	g.drop(g.rng.IntN(2) == 0)
-	if err := g.away(soakReconnect + 2*time.Second); err != nil { // a poller had a pause besides
+	if err := g.away(soakReconnect + soakMargin); err != nil { // a poller had a pause besides
 		return err
 	}
 	return g.late(message.CodeClientVanished)
@@ -225,7 +228,7 @@ func leavePage(g *guest, ch string) error {
 	if err := g.tell(detachLine); err != nil {
 		return err
 	}
-	if err := g.away(soakReload + time.Second); err != nil {
+	if err := g.away(soakReload + soakMargin); err != nil {
 		return err
 	}
 	return g.late(message.CodeClientDetached)
