@@ -157,7 +157,7 @@ func (k *Core) Review(c *flexsession.FlexClient, def *channel.ChannelDefinition)
 
 // DisconnectLine is the last line of a connection that the server ends.
 func DisconnectLine(c flexsession.Cause) []byte {
-	return message.AppendDisconnect(nil, message.Disconnect{Code: c.Code, Detail: c.Detail, Setting: c.Setting, Value: c.Value, RetryAfter: c.RetryAfter, Incident: c.Incident})
+	return message.AppendDisconnect(nil, message.Disconnect{End: c.End()})
 }
 
 // next gathers what is to be written now into buf. over: these are the last bytes.
@@ -234,7 +234,7 @@ func (h *Held) Stuck() {
 
 // Over implements Pulsed. An HTTP answer has no pongs, so it is idle.
 func (h *Held) Over(code message.Code) {
-	h.End(flexsession.Cause{Code: code, Value: h.Channel().IdleTimeout.String()})
+	h.End(flexsession.Cause{Code: code, Value: h.Channel().IdleTimeout.Minutes()})
 }
 
 // Quiet implements Pulsed.

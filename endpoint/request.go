@@ -68,12 +68,9 @@ func (k *Core) gone(w http.ResponseWriter, ended *flexsession.Cause) {
 // GoneLine says why a client cannot be gone on with; nil: it is unknown.
 func GoneLine(ended *flexsession.Cause) []byte {
 	if ended == nil {
-		return message.AppendGone(nil, message.Gone{Reason: message.GoneUnknown, Code: message.CodeUnknownClient})
+		return message.AppendGone(nil, message.Gone{Reason: message.GoneUnknown, End: message.End{Code: message.CodeUnknownClient}})
 	}
-	return message.AppendGone(nil, message.Gone{
-		Reason: message.GoneExpired, Code: ended.Code, Message: ended.Message(), RetryAfter: ended.RetryAfter,
-		Setting: ended.Setting, Value: ended.Value, Incident: ended.Incident,
-	})
+	return message.AppendGone(nil, message.Gone{Reason: message.GoneExpired, End: ended.End()})
 }
 
 // Bearer takes id and secret from the Authorization header (RFC 6750). ok is false where there is none.

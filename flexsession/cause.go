@@ -12,9 +12,9 @@ type Cause struct {
 	Code       message.Code
 	Detail     string        // for people; safe to show to the peer
 	Setting    string        // the setting behind it; empty: the one of the code
-	Value      any           // value of the setting, if there is one
+	Value      any           // what that is set to, a number (int, int64 or float64) in the unit that its name says: of session-timeout-minutes the minutes; nil: none
 	RetryAfter time.Duration // when to come back; zero: as the code table says
-	Incident   string        // ties the peer's event to the server's log; made by End where it is empty
+	Incident   string        // ties the peer's event to the server's log; empty: it gets one with the end
 }
 
 // Because is a Cause of nothing but its code.
@@ -28,33 +28,14 @@ func (c Cause) String() string {
 	return fmt.Sprintf("%d %s", c.Code, c.Code.Info().Name)
 }
 
+// End is the cause as the client is told it.
+func (c Cause) End() message.End { return message.End(c) }
+
 // Message is the sentence for people: the code table's, and the detail behind it.
-func (c Cause) Message() string {
-	if c.Detail != "" {
-		return c.Code.Info().Sentence + " " + c.Detail
-	}
-	return c.Code.Info().Sentence
-}
+func (c Cause) Message() string { return c.End().Message() }
 
 // Key is the setting behind it: its own, or else the code's; "" for none.
-func (c Cause) Key() string {
-	if c.Setting != "" {
-		return c.Setting
-	}
-	return c.Code.Info().Setting
-}
-
-// RetryAfterMillis is when to come back, in whole milliseconds, rounded up so that nobody comes too early; 0 where the client is not told to come back after a time.
-func (c Cause) RetryAfterMillis() int {
-	switch info := c.Code.Info(); {
-	case info.Reconnect != "after":
-		return 0
-	case c.RetryAfter > 0:
-		return int((c.RetryAfter + time.Millisecond - 1) / time.Millisecond)
-	default:
-		return info.RetryAfterMillis
-	}
-}
+func (c Cause) Key() string { return c.End().Key() }
 
 // WithIncident is the cause with an incident.
 func (c Cause) WithIncident() Cause {

@@ -111,7 +111,7 @@ func (s *MessageClient) rewatch(limit time.Duration) {
 // late is what happens when nothing was sent to the subscription for the limit.
 func (s *MessageClient) late(limit time.Duration) func() {
 	return func() {
-		go s.client.invalidate(s, Cause{Code: message.CodeSubscriptionTimeout, Value: limit.String()}) // the wheel must not wait for listeners
+		go s.client.invalidate(s, Cause{Code: message.CodeSubscriptionTimeout, Value: limit.Minutes()}) // the wheel must not wait for listeners
 	}
 }
 
@@ -255,9 +255,7 @@ func (c *FlexClient) invalidate(s *MessageClient, cause Cause) {
 		return
 	}
 	c.remove(s)
-	c.push(entry{line: message.AppendSubscriptionInvalidate(nil, message.SubscriptionInvalidate{
-		Destination: s.Destination(), ClientID: s.ID(), Code: cause.Code, Detail: cause.Detail, Setting: cause.Setting, Value: cause.Value, Incident: cause.Incident,
-	})})
+	c.push(entry{line: message.AppendSubscriptionInvalidate(nil, message.SubscriptionInvalidate{Destination: s.Destination(), ClientID: s.ID(), End: cause.End()})})
 	c.mu.Unlock()
 	s.close()
 	c.registry.messageClientDestroyed(s, cause)

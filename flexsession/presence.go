@@ -148,7 +148,7 @@ func (c *FlexClient) stayedAway() {
 	case p.left:
 		cause = Cause{Code: message.CodeClientDetached, Setting: "reload-grace-millis", Value: limit.Milliseconds()}
 	case limit == timeout:
-		cause = Cause{Code: message.CodeClientTimeout, Value: timeout.String()}
+		cause = Cause{Code: message.CodeClientTimeout, Value: timeout.Minutes()}
 	case p.incident != "":
 		cause.Detail = fmt.Sprintf("It was lost by %s (incident %s).", p.lost, p.incident)
 	case p.lost != 0:

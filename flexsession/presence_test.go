@@ -101,6 +101,9 @@ func TestAwayClientEnds(t *testing.T) {
 			living(t, tc.def, tc.options, func(t *testing.T, l *life) {
 				tc.do(l)
 				l.want(t, 10*time.Minute, tc.at, tc.code)
+				if e := l.c.Ended(); tc.code == message.CodeClientTimeout && e.Value != 2.0 {
+					t.Errorf("the timeout of 2 minutes is told as %v", e.Value)
+				}
 			})
 		})
 	}
@@ -213,7 +216,7 @@ func TestSubscriptionTimeout(t *testing.T) {
 			t.Error("it lives")
 		}
 		lines, _ := l.c.Take(epoch, nil, 1<<20)
-		if got := string(lines); !strings.Contains(got, `"operation":"subscription_invalidate"`) || !strings.Contains(got, `"code":4025`) || !strings.Contains(got, `"setting":"subscription-timeout-minutes","value":"1m0s"`) {
+		if got := string(lines); !strings.Contains(got, `"operation":"subscription_invalidate"`) || !strings.Contains(got, `"code":4025`) || !strings.Contains(got, `"setting":"subscription-timeout-minutes","value":1,`) {
 			t.Errorf("the client was told %s", got)
 		}
 		if n := l.registry.options().Wheel.Len(); n != 0 {

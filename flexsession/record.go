@@ -131,7 +131,7 @@ func (r *Record) expire() {
 			}
 		}
 	}
-	r.End(Cause{Code: message.CodeSessionTimeout, Value: d.String()})
+	r.End(Cause{Code: message.CodeSessionTimeout, Value: d.Minutes()})
 }
 
 // InvalidateOnDisconnect says whether a disconnect message ends the record (invalidate-session-on-disconnect of the channel it was made on).

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"time"
 	"unicode/utf8"
 )
 
@@ -93,8 +92,6 @@ func appendValue(b []byte, key string, value any) []byte {
 		return appendInt(b, key, v)
 	case bool:
 		return strconv.AppendBool(appendKey(b, key), v)
-	case time.Duration:
-		return AppendString(appendKey(b, key), v.String())
 	}
 	text, err := json.Marshal(value)
 	if err != nil {

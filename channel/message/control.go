@@ -66,41 +66,18 @@ const (
 
 // Gone tells a client that the server cannot go on with it.
 type Gone struct {
-	Reason  string // one of the reasons above
-	Code    Code   // zero: none
-	Message string // for people; empty: the sentence of Code
-	URL     string // other-node: where to go
-
-	RetryAfter time.Duration // expired: when to come back, if the code says so; zero: as the code says
-	Setting    string        // expired: the setting behind the code; empty: the one of the code
-	Value      any           // expired: what it is set to; nil: not told
-	Incident   string        // expired: also in the server's log
+	Reason string // one of the reasons above
+	URL    string // other-node: where to go
+	End           // why; code zero: not told
 }
 
-// AppendGone appends a control line.
+// AppendGone appends a control line. Whether to come back is told of a client that has ended; of another the reason says it.
 func AppendGone(b []byte, g Gone) []byte {
 	b = append(b, `{"type":"control","operation":"gone"`...)
 	b = appendText(b, "reason", g.Reason)
-	b = appendExplanation(b, g.Code, g.Message)
-	if g.Reason == GoneExpired && g.Code != 0 {
-		b = appendReconnect(b, g.Code, g.RetryAfter)
-		b = appendText(b, "setting", (&Error{Code: g.Code, Setting: g.Setting}).setting())
-		b = appendValue(b, "value", g.Value)
-		b = appendText(b, "incident", g.Incident)
-	}
+	b = g.End.appendTo(b, g.Reason == GoneExpired)
 	b = appendText(b, "url", g.URL)
 	return appendEnd(b)
-}
-
-// appendExplanation appends a code, its name and a sentence. Code zero leaves code and name out.
-func appendExplanation(b []byte, c Code, sentence string) []byte {
-	if c != 0 {
-		b = appendCode(b, c)
-		if sentence == "" {
-			sentence = c.Info().Sentence
-		}
-	}
-	return appendText(b, "message", sentence)
 }
 
 // Skip counts lines that may no longer be shown.
@@ -143,25 +120,12 @@ func AppendOpen(b []byte, o Open) []byte {
 }
 
 // Disconnect is the last line of a connection that the server ends.
-type Disconnect struct {
-	Code       Code
-	Detail     string        // for people, behind the code's sentence; safe to show
-	RetryAfter time.Duration // zero: as the code says; only told when the client is to come back after it
-	Setting    string        // the setting behind it; empty: the one of the code
-	Value      any           // what Setting is set to; nil: not told
-	Incident   string        // also in the server's log
-}
+type Disconnect struct{ End }
 
 // AppendDisconnect appends a control line.
 func AppendDisconnect(b []byte, d Disconnect) []byte {
-	e := Error{Code: d.Code, Setting: d.Setting}
 	b = append(b, `{"type":"control","operation":"disconnect"`...)
-	b = appendExplanation(b, d.Code, sentence(d.Code, d.Detail))
-	b = appendReconnect(b, d.Code, d.RetryAfter)
-	b = appendText(b, "setting", e.setting())
-	b = appendValue(b, "value", d.Value)
-	b = appendText(b, "incident", d.Incident)
-	return appendEnd(b)
+	return appendEnd(d.End.appendTo(b, true))
 }
 
 // SubscriptionState stands among the pushed lines where a subscription begins or ends. It is counted.
@@ -180,7 +144,7 @@ func AppendSubscriptionState(b []byte, s SubscriptionState) []byte {
 	b = appendText(b, "destination", s.Destination)
 	b = appendText(b, "clientId", s.ClientID)
 	b = appendText(b, "correlationId", s.CorrelationID)
-	b = appendExplanation(b, s.Code, "")
+	b = (End{Code: s.Code}).appendReason(b)
 	return appendEnd(b)
 }
 
@@ -188,44 +152,13 @@ func AppendSubscriptionState(b []byte, s SubscriptionState) []byte {
 type SubscriptionInvalidate struct {
 	Destination string
 	ClientID    string
-	Code        Code // why; zero: not told
-	Detail      string
-	Setting     string // the setting behind it; empty: the one of the code
-	Value       any
-	Incident    string // also in the server's log
+	End         // why; code zero: not told
 }
 
-// AppendSubscriptionInvalidate appends a counted line.
+// AppendSubscriptionInvalidate appends a counted line. It does not tell whether to come back: the client is still there.
 func AppendSubscriptionInvalidate(b []byte, s SubscriptionInvalidate) []byte {
 	b = append(b, `{"type":"command","operation":"subscription_invalidate"`...)
 	b = appendText(b, "destination", s.Destination)
 	b = appendText(b, "clientId", s.ClientID)
-	b = appendExplanation(b, s.Code, sentence(s.Code, s.Detail))
-	if s.Code != 0 {
-		b = appendText(b, "setting", (&Error{Code: s.Code, Setting: s.Setting}).setting())
-		b = appendValue(b, "value", s.Value)
-	}
-	b = appendText(b, "incident", s.Incident)
-	return appendEnd(b)
-}
-
-// sentence is what the table says of c, and the detail behind it; empty for no code.
-func sentence(c Code, detail string) string {
-	switch {
-	case c == 0:
-		return detail
-	case detail == "":
-		return c.Info().Sentence
-	}
-	return c.Info().Sentence + " " + detail
-}
-
-// appendReconnect tells whether and when to come back.
-func appendReconnect(b []byte, c Code, after time.Duration) []byte {
-	reconnect := c.Info().Reconnect
-	b = appendText(b, "reconnect", reconnect)
-	if reconnect == "after" {
-		b = appendRetry(b, retryMillis(after, c))
-	}
-	return b
+	return appendEnd(s.End.appendTo(b, false))
 }

@@ -14,7 +14,7 @@ type Error struct {
 	Seq           uint64        // its seq, which the refusal uses up; 0: none, or it could not be read. It is not told
 	Detail        string        // what exactly was wrong; faultDetail
 	Setting       string        // the setting behind it; empty: the one of the code
-	Value         any           // what Setting is set to: a number, text, a boolean or a time.Duration; nil: not told
+	Value         any           // what Setting is set to: a number in the unit that its name says, text or a boolean; nil: not told
 	Expect        uint64        // uplink-gap: the seq that should have come
 	RetryAfter    time.Duration // when to try again; zero: as the code says
 }
@@ -56,12 +56,12 @@ func (e *Error) faultCode() string {
 	return "Server.ResourceUnavailable"
 }
 
-// setting is the setting to blame, the code's own unless e names another.
-func (e *Error) setting() string {
-	if e.Setting != "" {
-		return e.Setting
+// settingOf is the setting to blame: own, or else the one of the code.
+func settingOf(code Code, own string) string {
+	if own != "" {
+		return own
 	}
-	return e.Code.Info().Setting
+	return code.Info().Setting
 }
 
 // retryMillis is own in whole milliseconds, rounded up so that nobody comes too early, or else what the code says.

@@ -69,7 +69,7 @@ func AppendError(b []byte, e *Error) []byte {
 	b = appendText(b, "faultCode", e.faultCode())
 	b = appendText(b, "faultString", e.Code.Info().Sentence)
 	b = appendText(b, "faultDetail", e.Detail)
-	b = appendText(b, "setting", e.setting())
+	b = appendText(b, "setting", settingOf(e.Code, e.Setting))
 	b = appendValue(b, "value", e.Value)
 	if e.Expect != 0 {
 		b = appendUint(b, "expect", e.Expect)

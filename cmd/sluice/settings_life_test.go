@@ -51,7 +51,7 @@ func lifeProbes() []probe {
 		{setting: ch + "login-after-disconnect", add: set("streaming-properties", "login-after-disconnect", "false"),
 			see: configured("loginAfterDisconnect"), want: seen("websocket: true, streaming: true, longpoll: true", "websocket: true, streaming: false, longpoll: true")},
 		{setting: "services/service/destination/properties/network/subscription-timeout-minutes", add: page{"plain": "<properties><network><subscription-timeout-minutes>1.5</subscription-timeout-minutes></network></properties>"},
-			see: subscribedFor, want: seen("nothing", "1m30s subscription-timeout subscription-timeout-minutes=1m30s")},
+			see: subscribedFor, want: seen("nothing", "1m30s subscription-timeout subscription-timeout-minutes=1.5")},
 	}
 }
 

@@ -405,7 +405,7 @@ func (c *Client) WantRefusal(reply Line, code message.Code) {
 	}
 }
 
-// WantEnd takes pushed lines until the one that says the end, and checks its code.
+// WantEnd takes pushed lines until the one that says the end, and checks its code, and that the value of its setting is a number.
 func (c *Client) WantEnd(code message.Code) Line {
 	c.t.Helper()
 	for {
@@ -414,6 +414,9 @@ func (c *Client) WantEnd(code message.Code) Line {
 		case op == "disconnect" || op == "gone":
 			if line.Code() != code || line.Text("name") != code.Info().Name {
 				c.t.Fatalf("the end is %v, want %v", line, code)
+			}
+			if _, number := line["value"].(float64); line["value"] != nil && !number {
+				c.t.Errorf("the end has a value that is no number: %v", line)
 			}
 			return line
 		case line.Text("type") == "closed":

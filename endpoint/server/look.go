@@ -131,11 +131,9 @@ func viewClient(f flexsession.Facts) clientView {
 
 // viewEnd shows an end in the words that the client is told.
 func viewEnd(c flexsession.Cause, at time.Time) *endView {
-	if d, ok := c.Value.(time.Duration); ok {
-		c.Value = d.String()
-	}
-	return &endView{At: at, Code: c.Code, Name: c.Code.Info().Name, Message: c.Message(), Reconnect: c.Code.Info().Reconnect, RetryAfter: c.RetryAfterMillis(),
-		Setting: c.Key(), Value: c.Value, Incident: c.Incident}
+	end, info := c.End(), c.Code.Info()
+	return &endView{At: at, Code: end.Code, Name: info.Name, Message: end.Message(), Reconnect: info.Reconnect, RetryAfter: end.RetryAfterMillis(),
+		Setting: end.Key(), Value: end.Value, Incident: end.Incident}
 }
 
 func viewSubscriptions(c *flexsession.FlexClient, user string) []subscriptionView {

@@ -242,6 +242,11 @@ func fitsSchema(document object, schema, v any) error {
 			return fmt.Errorf("%v is no integer", v)
 		}
 		return nil
+	case "number":
+		if _, ok := v.(float64); !ok {
+			return fmt.Errorf("%v is no number", v)
+		}
+		return nil
 	case "string":
 		if _, ok := v.(string); !ok {
 			return fmt.Errorf("%v is no string", v)

@@ -260,7 +260,7 @@ func TestRealSessionTimeout(t *testing.T) {
 			c = w.Connect(channel.WebSocket, "Cookie", page.Cookie)
 			session = w.session(c, 0)
 		}
-		if line := c.WantEnd(message.CodeSessionTimeout); line.Text("value") != "1s" {
+		if line := c.WantEnd(message.CodeSessionTimeout); line["value"] != time.Second.Minutes() {
 			t.Errorf("it was told %v", line)
 		}
 		w.wantEnd(session, message.CodeSessionTimeout, time.Second)
@@ -272,7 +272,9 @@ func TestRealSessionTimeout(t *testing.T) {
 func TestRealIdleTimeout(t *testing.T) {
 	short := func(c *channel.ChannelDefinition) { c.IdleTimeout, c.WaitInterval = time.Second, -1 }
 	onSockets(t, short, func(t *testing.T, w *town, c *endpointtest.Client, _, session string) {
-		c.WantEnd(message.CodeIdleTimeout)
+		if line := c.WantEnd(message.CodeIdleTimeout); line["value"] != time.Second.Minutes() {
+			t.Errorf("it was told %v", line)
+		}
 		if c.Kind == channel.WebSocket {
 			w.wantEnd(session, message.CodeIdleTimeout, 0)
 		} else if w.Server.Registry().Session(session) == nil {

@@ -182,8 +182,8 @@ func TestReloadSessionTimeout(t *testing.T) {
 			if took := time.Since(began); took < tc.ends*time.Minute || took > tc.ends*time.Minute+time.Second {
 				t.Errorf("%d minutes: it ended after %v, want %d", tc.minutes, took, tc.ends)
 			}
-			if want := (tc.minutes * time.Minute).String(); line["value"] != want {
-				t.Errorf("the value is %v, want %s", line["value"], want)
+			if want := float64(tc.minutes); line["value"] != want {
+				t.Errorf("the value is %v, want %v", line["value"], want)
 			}
 		})
 	}

@@ -86,7 +86,7 @@ func (c *conn) Beat() { c.sendControl(opPing, "") }
 
 // Over implements endpoint.Pulsed: a ping was left unanswered, or the socket is idle. A peer that is not there cannot be told, but one that only seems so can.
 func (c *conn) Over(code message.Code) {
-	cause := flexsession.Cause{Code: code, Value: c.def().IdleTimeout.String()}
+	cause := flexsession.Cause{Code: code, Value: c.def().IdleTimeout.Minutes()}
 	if d := c.def().DeadPeerTimeout; code == message.CodeMissedPong {
 		cause.Code, cause.Value = endpoint.MissedCode(c.net, code, d), d.Milliseconds()
 	}
