@@ -133,7 +133,7 @@ export class Connection {
 			tried,
 			heartbeatIntervalMillis: this.options.heartbeatIntervalMillis,
 			hello: (client) => this.owner.hello(client),
-			broken: (why) => this.down(why),
+			broken: (client, why) => void (client === this.#client && this.down(why)), // one that is being left may still hear
 			create: (config) => createChannel(config, this.options),
 			newClient: () => new FlexClient(this.#service),
 			note: (one) => void tried.splice(1, tried.push(one) - maxTried),
@@ -315,7 +315,7 @@ export class Connection {
 /** Why a connection ended, where nobody has said so. */
 function conclude(why: Disconnect, { awayMillis }: FlexClient): Disconnect {
 	if (why.told) return awayMillis > 0 ? { ...why, awayMillis } : why;
-	if (why.gone !== undefined) return why;
+	if (why.gone !== undefined || why.kind === "left") return why;
 	if (awayMillis > 0) return asleep(awayMillis);
 	return offline() ? disconnectOf(4029) : why;
 }

@@ -28,8 +28,8 @@ export interface Host {
 	readonly tried: readonly Tried[];
 	/** What a new client begins with: login and subscriptions. */
 	hello(client: FlexClient): Request[];
-	/** The connection is no good any more. */
-	broken(why: Disconnect): void;
+	/** The client's connection is no good any more. */
+	broken(client: FlexClient, why: Disconnect): void;
 }
 
 /** What another page needs to go on as a client. */
@@ -153,7 +153,7 @@ export class FlexClient implements Link {
 		this.#requestTimeout = channel.config.requestTimeoutMillis ?? 0;
 		this.#heartbeat = new Heartbeat(this.#interval, {
 			beat: () => this.#send([this.ping()]),
-			lost: () => this.host.broken(disconnectOf(4027)),
+			lost: () => this.host.broken(this, disconnectOf(4027)),
 			hidden,
 		});
 		channel.attach();
@@ -351,7 +351,7 @@ export class FlexClient implements Link {
 		if (line.correlationId === this.#pingId) return this.#heartbeat?.answered(this.#requests.busy);
 		if (line.type === "error" && line.code === 4523) {
 			// The server misses a request that this client has numbered: they cannot agree any more.
-			return this.host.broken({ ...lost("A request got lost on the way."), gone: "gap" });
+			return this.host.broken(this, { ...lost("A request got lost on the way."), gone: "gap" });
 		}
 		const request = this.#requests.answer(line);
 		if (!request) return;

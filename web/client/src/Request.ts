@@ -7,7 +7,7 @@ export interface Request {
 	readonly line: Outgoing & { readonly messageId: string };
 	/** The one client it is for; absent: any. */
 	readonly client?: object;
-	/** Takes the reply. */
+	/** Takes the reply; once more, if it comes after the Fault that says that it did not come in time. */
 	settle(reply: AcknowledgeMessage | Fault): void;
 	/** The server's client ended before it replied. */
 	lost(): void;

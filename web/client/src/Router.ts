@@ -36,12 +36,13 @@ export class Router {
 		this.#entries.set(messageId, { messageId, destination, active: false, subscriber });
 	}
 
-	/** The reply to that request. */
+	/** The reply to that request. One that takes too long is told as a Fault first. */
 	settle(messageId: string, reply: AcknowledgeMessage | Fault): void {
 		const entry = this.#entries.get(messageId);
 		if (!entry) return;
-		if (reply instanceof Error) this.#drop(entry);
-		else if (reply.clientId !== undefined) entry.clientId = reply.clientId;
+		if (!(reply instanceof Error)) {
+			if (reply.clientId !== undefined) entry.clientId = reply.clientId;
+		} else if (reply.faultCode !== "Client.Error.RequestTimeout") this.#drop(entry);
 		entry.subscriber.settle(reply);
 	}
 

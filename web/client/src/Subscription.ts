@@ -126,6 +126,7 @@ export abstract class Subscription extends MessageAgent {
 
 	#refused(client: FlexClient, fault: Fault): void {
 		client.subscribers.delete(this);
+		this.#age++; // a reply that comes late is for nobody
 		this.emit("fault", { fault });
 		if (fault.retryAfterMillis !== undefined) {
 			this.#timer = setTimeout(() => this.#wanted && this.channelSet.join(this), fault.retryAfterMillis * (1 + Math.random()));

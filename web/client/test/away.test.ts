@@ -462,3 +462,47 @@ it("a subscription that is to be tried again brings nobody back whom the server 
 	expect(ends).toMatchObject([{ code: 4002, willReconnect: false }]);
 	expect(script.channels.length).toBe(1);
 });
+
+describe("what is none of the connection's business", () => {
+	it("a logout is one, also where the browser says that there is no network", async () => {
+		void set.login("ann", "secret");
+		await pass(0);
+		navigator.onLine = false;
+		await set.logout();
+		expect(ends).toMatchObject([{ code: 4011, kind: "left" }]);
+	});
+
+	it("what the client before has heard too late does not end the connection of the next", async () => {
+		const old = channel();
+		void set.disconnectAll();
+		void set.connect();
+		await pass(0);
+		old.onmessage({ type: "error", code: 4523, expect: 2 }, 10);
+		await pass(0);
+		expect(set.connected).toBe(true);
+		expect(ends).toMatchObject([{ code: 4000 }]);
+	});
+
+	it("a subscription that came about too late is ended", async () => {
+		await set.disconnectAll();
+		set = new ChannelSet({ channels: [{ id: "ws", type: "websocket", url: "ws://server/", requestTimeoutMillis: 5000 }], createChannel: script.create });
+		await set.connect();
+		const other = new Consumer({ channelSet: set, destination: "full" });
+		const heard: unknown[] = [];
+		other.on("message", ({ message }) => heard.push(message.body));
+		const subscribed = other.subscribe();
+		await pass(5000);
+		await expect(subscribed).rejects.toMatchObject({ faultCode: "Client.Error.RequestTimeout" });
+		const again = other.subscribe();
+		await pass(0);
+		for (const [i, { messageId }] of script.received("subscribe").slice(-2).entries()) {
+			channel().bring({ type: "subscription-state", operation: "subscribe", clientId: `full${i}`, destination: "full", correlationId: messageId }, { type: "acknowledge", correlationId: messageId, clientId: `full${i}` });
+		}
+		await again;
+		channel().bring({ type: "async", messageId: "m", destination: "full", body: 1 });
+		await pass(0);
+		expect(heard).toEqual([1]);
+		expect(other.clientId).toBe("full1");
+		expect(script.received("unsubscribe")).toMatchObject([{ clientId: "full0" }]);
+	});
+});
