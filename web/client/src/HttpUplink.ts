@@ -1,6 +1,7 @@
 import { fullJitter } from "./backoff.js";
 import { lost, refused, type Disconnect } from "./Disconnect.js";
 import { parseLine, takeBatch, type ErrorMessage, type Line } from "./message.js";
+import { sleep } from "./sleep.js";
 
 /** How long one POST may take, and how often it is tried, before the way counts as lost. */
 const postMillis = 30_000;
@@ -87,7 +88,7 @@ export class HttpUplink {
 			}
 			if (this.#closed) return undefined;
 			if (attempt + 1 >= tries) return why;
-			await new Promise((resolve) => setTimeout(resolve, (why.retryAfterMillis ?? 0) + this.#backoff(attempt)));
+			await sleep((why.retryAfterMillis ?? 0) + this.#backoff(attempt), this.#abort.signal);
 		}
 	}
 }

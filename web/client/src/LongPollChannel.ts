@@ -1,5 +1,6 @@
 import { lost } from "./Disconnect.js";
 import { HttpChannel } from "./HttpChannel.js";
+import { sleep } from "./sleep.js";
 
 /** A poll that has been held this long, in milliseconds, is ended and asked anew: no server holds one so long. */
 const pollMillis = 120_000;
@@ -31,7 +32,7 @@ export class LongPollChannel extends HttpChannel {
 			const pause = await this.#once();
 			if (pause === undefined && Date.now() - began < patienceMillis) return this.fail(lost());
 			const wait = Math.max(pause ?? 0, this.held ? 0 : sharingMillis);
-			if (wait > 0) await this.#sleep(wait);
+			if (wait > 0) await sleep(wait, this.abort.signal);
 		}
 	}
 
@@ -52,12 +53,5 @@ export class LongPollChannel extends HttpChannel {
 			// said by the result
 		}
 		return pause;
-	}
-
-	#sleep(millis: number): Promise<void> {
-		return new Promise((resolve) => {
-			const timer = setTimeout(resolve, millis);
-			this.abort.signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-		});
 	}
 }

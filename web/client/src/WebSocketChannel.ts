@@ -29,7 +29,7 @@ export class WebSocketChannel implements Channel {
 	#proved = false;
 	#attached = false;
 	#closed = false;
-	#left: (() => void) | undefined;
+	#left: (() => void) | undefined; // what waits for the end, once it is left
 
 	/** @param webSocket absent: this environment has none, and opening fails at once */
 	constructor(
@@ -75,10 +75,9 @@ export class WebSocketChannel implements Channel {
 		this.send(lines);
 		this.onopen = this.onclose = () => {};
 		return new Promise((resolve) => {
-			const timer = setTimeout(() => this.#left?.(), leaveMillis);
+			const timer = setTimeout(() => this.close(), leaveMillis);
 			this.#left = () => {
 				clearTimeout(timer);
-				this.close();
 				resolve();
 			};
 		});
@@ -86,7 +85,7 @@ export class WebSocketChannel implements Channel {
 
 	close(): void {
 		this.#closed = true;
-		this.#left = undefined;
+		this.#left?.();
 		const socket = this.#socket;
 		if (!socket) return;
 		socket.onmessage = socket.onclose = null;
@@ -116,7 +115,6 @@ export class WebSocketChannel implements Channel {
 	}
 
 	#fail(why: Disconnect): void {
-		if (this.#left) return this.#left();
 		if (this.#closed) return;
 		this.close();
 		this.onclose(why);

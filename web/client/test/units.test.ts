@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 // @ts-expect-error a plain script without types
 import { render } from "../scripts/codes.mjs";
 import { fullJitter } from "../src/backoff.js";
+import type { Link } from "../src/Channel.js";
 import { channelsOf, resolve } from "../src/config.js";
 import { Counter } from "../src/Counter.js";
 import { disconnectOf, lastWord } from "../src/Disconnect.js";
@@ -12,6 +13,8 @@ import { LineParser } from "../src/LineParser.js";
 import { base64, takeBatch, type AsyncMessage, type Line } from "../src/message.js";
 import { Pause } from "../src/Pause.js";
 import { Router } from "../src/Router.js";
+import { sleep } from "../src/sleep.js";
+import { WebSocketChannel, type WebSocketLike } from "../src/WebSocketChannel.js";
 
 /** Random numbers that are the same in every run. */
 function generator(seed: number): () => number {
@@ -119,6 +122,51 @@ describe("Heartbeat", () => {
 		}
 		expect(lost).toHaveBeenCalledTimes(1);
 		heartbeat.stop();
+	});
+});
+
+describe("sleep", () => {
+	beforeEach(() => void vi.useFakeTimers());
+	afterEach(() => void vi.useRealTimers());
+
+	it("ends with its time or its signal, and leaves nothing behind", async () => {
+		const abort = new AbortController();
+		const added = vi.spyOn(abort.signal, "addEventListener");
+		const removed = vi.spyOn(abort.signal, "removeEventListener");
+		const over = vi.fn();
+		const done = sleep(1000, abort.signal).then(over);
+		await vi.advanceTimersByTimeAsync(999);
+		expect(over).not.toHaveBeenCalled();
+		await vi.advanceTimersByTimeAsync(1);
+		await done;
+		const cut = sleep(1000, abort.signal);
+		abort.abort();
+		await cut;
+		await sleep(1000, abort.signal);
+		expect(vi.getTimerCount()).toBe(0);
+		expect(removed.mock.calls).toEqual(added.mock.calls);
+	});
+});
+
+describe("a WebSocket that is left", () => {
+	it("is over when it is closed, answered or not", async () => {
+		vi.useFakeTimers();
+		class Socket implements WebSocketLike {
+			readonly readyState = 1;
+			onopen = null;
+			onmessage = null;
+			onerror = null;
+			onclose = null;
+			send(): void {}
+			close(): void {}
+		}
+		const channel = new WebSocketChannel({ id: "ws", type: "websocket", url: "ws://server/" }, Socket);
+		channel.open({ maxRequestSize: 1000 } as Link);
+		const left = channel.leave(["{}"]);
+		channel.close();
+		await left;
+		expect(vi.getTimerCount()).toBe(0);
+		vi.useRealTimers();
 	});
 });
 
