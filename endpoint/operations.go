@@ -127,11 +127,15 @@ func (x *Exchange) subscribe(req *message.Request, reply func([]byte)) *message.
 		}
 		return message.Errorf(message.CodeNotSubscribed, "%s", req.ClientID)
 	}
-	topics := req.Headers.Subtopics
-	if len(topics) == 0 {
-		topics = []string{""}
+	return x.subscribed(d, subtopics(req.Headers.Topics()), req, reply)
+}
+
+func subtopics(topics []message.Topic) []string {
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = t.Subtopic
 	}
-	return x.subscribed(d, topics, req, reply)
+	return names
 }
 
 func (x *Exchange) subscribed(d *channel.Destination, topics []string, req *message.Request, reply func([]byte)) *message.Error {
@@ -157,7 +161,7 @@ func (x *Exchange) multiSubscribe(req *message.Request, reply func([]byte)) *mes
 		if err != nil {
 			return err
 		}
-		return x.subscribed(d, req.Headers.AddSub, req, reply)
+		return x.subscribed(d, subtopics(req.Headers.AddSub), req, reply)
 	}
 	s := x.Client.Subscription(req.ClientID)
 	if s == nil {
@@ -167,7 +171,7 @@ func (x *Exchange) multiSubscribe(req *message.Request, reply func([]byte)) *mes
 	if _, err := x.destination(req); err != nil { // the user may have changed since
 		return err
 	}
-	if err := s.Change(req.Headers.AddSub, req.Headers.RemSub, req.MessageID); err != nil {
+	if err := s.Change(subtopics(req.Headers.AddSub), subtopics(req.Headers.RemSub), req.MessageID); err != nil {
 		return err
 	}
 	reply(acknowledge(req, message.Acknowledge{ClientID: s.ID(), Destination: s.Destination()}))

@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -193,10 +194,12 @@ func (d *decoder) read(f field) bool {
 		ok := d.boolean(f, &reliable)
 		r.Unreliable = !reliable
 		return ok
+	case fieldPosition:
+		return d.text(f, &r.Position, maxName)
 	case fieldTimestamp:
-		return d.timestamp(f)
-	case fieldTimeToLive, headerDSMaxFrequency, headerDSPriority:
-		return d.unservedNumber(f)
+		return d.millis(f, &r.Timestamp)
+	case fieldTimeToLive:
+		return d.millis(f, &r.TimeToLive)
 	case fieldBody:
 		start := d.pos
 		ok := d.value()
@@ -215,7 +218,16 @@ func (d *decoder) read(f field) bool {
 	case headerDSRemSub:
 		return d.topics(f, &r.Headers.RemSub)
 	case headerDSSelector:
-		return d.selector(f)
+		return d.text(f, &r.Headers.Selector, maxSelector)
+	case headerDSMaxFrequency:
+		return d.frequency(f)
+	case headerDSPriority:
+		return d.priority(f)
+	case headerDSLast:
+		return d.count(f, &r.Headers.Last, &r.Headers.HasLast)
+	case headerDSSince:
+		r.Headers.HasSince = true
+		return d.millis(f, &r.Headers.Since)
 	}
 	return d.value() // headerDSEndpoint, headerDSDstClientID: cut out unread
 }
@@ -272,6 +284,27 @@ func (d *decoder) check() {
 	case r.Type != TypeAsync && r.Operation == "":
 		d.refuse(CodeBadField, fieldOperation, "missing")
 	}
+	d.unserved()
+}
+
+// unserved refuses by name what this server does not do.
+func (d *decoder) unserved() {
+	r := d.request
+	refuse := func(asked bool, f field) {
+		if asked {
+			d.refuse(CodeNotServed, f, "not served")
+		}
+	}
+	refuse(r.TimeToLive > 0, fieldTimeToLive)
+	refuse(r.Headers.HasPriority, headerDSPriority)
+	refuse(r.Headers.Selector != "", headerDSSelector)
+	refuse(r.Headers.MaxFrequency > 0, headerDSMaxFrequency)
+	refuse(r.Position != "" && r.Type == TypeCommand, fieldPosition)
+	refuse(r.Headers.HasLast, headerDSLast)
+	refuse(r.Headers.HasSince, headerDSSince)
+	selected := func(t Topic) bool { return t.Selector != "" || t.MaxFrequency > 0 }
+	refuse(slices.ContainsFunc(r.Headers.AddSub, selected), headerDSAddSub)
+	refuse(slices.ContainsFunc(r.Headers.RemSub, selected), headerDSRemSub)
 }
 
 // excerpt shortens what a client sent, for an error.

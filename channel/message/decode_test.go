@@ -22,7 +22,7 @@ func TestDecode(t *testing.T) {
 		{`{"type":"control","operation":"attach","DSId":"d","secret":"s","streamId":"t","attach":0,"reliable":true}`,
 			Request{Type: "control", Operation: "attach", DSId: "d", Secret: "s", StreamID: "t", HasAttach: true}},
 		{`{"type":"command","operation":"multi_subscribe","headers":{"DSAddSub":["a.b_;_","*","_;__;_0"],"DSRemSub":["c_;_"]}}`,
-			Request{Type: "command", Operation: "multi_subscribe", Headers: Headers{AddSub: []string{"a.b", "*", ""}, RemSub: []string{"c"}}}},
+			Request{Type: "command", Operation: "multi_subscribe", Headers: Headers{AddSub: []Topic{{Subtopic: "a.b"}, {Subtopic: "*"}, {}}, RemSub: []Topic{{Subtopic: "c"}}}}},
 		{`{"type":"async","destination":"d","headers":{"DSSubtopic":["a","b"],"DSSelector":"","DSMaxFrequency":0}}`,
 			Request{Type: "async", Destination: "d", Headers: Headers{Subtopics: []string{"a", "b"}}}},
 		{`{"type":"async","destination":"d","headers":{"DSSubtopic":""}}`, Request{Type: "async", Destination: "d"}},
@@ -96,7 +96,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{`{"type":"Async","messageId":"m1"}`, CodeUnknownType, "m1", `"Async"`},
 		{`{"type":"remoting","messageId":"m1","destination":"d"}`, CodeNotServed, "m1", "remoting"},
 		{async(`"timeToLive":1`), CodeNotServed, "m1", "timeToLive"},
-		{async(`"timeToLive":1e999`), CodeNotServed, "m1", "timeToLive"},
+		{async(`"timeToLive":1e999`), CodeBadField, "m1", "timeToLive"},
 		{async(`"headers":{"DSPriority":0}`), CodeNotServed, "m1", "DSPriority"},
 		{async(`"headers":{"DSSelector":"a = 1"}`), CodeNotServed, "m1", "DSSelector"},
 		{async(`"headers":{"DSMaxFrequency":0.5}`), CodeNotServed, "m1", "DSMaxFrequency"},
@@ -131,6 +131,14 @@ func TestDecodeRefuses(t *testing.T) {
 		{async(`"headers":{"DSAddSub":"a"}`), CodeBadField, "m1", "header DSAddSub"},
 		{async(`"headers":{"DSNeedsConfig":"true"}`), CodeBadField, "m1", "header DSNeedsConfig"},
 		{async(`"headers":{"DSSelector":1}`), CodeBadField, "m1", "header DSSelector"},
+		{async(`"headers":{"DSAddSub":["a_;__;_often"]}`), CodeBadField, "m1", "header DSAddSub: expected messages per second"},
+		{async(`"headers":{"DSMaxFrequency":"5"}`), CodeBadField, "m1", "header DSMaxFrequency"},
+		{async(`"headers":{"DSMaxFrequency":1e999}`), CodeBadField, "m1", "header DSMaxFrequency"},
+		{async(`"headers":{"DSPriority":10}`), CodeBadField, "m1", "header DSPriority: expected a whole number from 0 to 9"},
+		{async(`"headers":{"DSPriority":-1}`), CodeBadField, "m1", "header DSPriority"},
+		{async(`"headers":{"DSLast":-1}`), CodeBadField, "m1", "header DSLast"},
+		{async(`"headers":{"DSSince":"now"}`), CodeBadField, "m1", "header DSSince"},
+		{async(`"position":7`), CodeBadField, "m1", "position"},
 	} {
 		_, err := Decode([]byte(test.line), Limits{MaxSize: 1024})
 		if err == nil {

@@ -25,6 +25,7 @@ const (
 	fieldStreamID
 	fieldHeartbeat
 	fieldWait
+	fieldPosition
 
 	headerDSId
 	headerDSSecret
@@ -37,6 +38,8 @@ const (
 	headerDSSelector
 	headerDSMaxFrequency
 	headerDSPriority
+	headerDSLast
+	headerDSSince
 
 	fieldCount
 	fieldUnknown = fieldCount
@@ -45,8 +48,9 @@ const (
 // fieldNames are the names on the wire, by field. lineField and headerField read them: switches, which are several times as fast as a map here.
 var fieldNames = [fieldCount]string{
 	"type", "operation", "messageId", "correlationId", "clientId", "destination", "timestamp", "timeToLive", "headers", "body",
-	"seq", "attach", "have", "got", "reliable", "DSId", "secret", "streamId", "heartbeat", "wait",
+	"seq", "attach", "have", "got", "reliable", "DSId", "secret", "streamId", "heartbeat", "wait", "position",
 	"DSId", "DSSecret", "DSEndpoint", "DSDstClientId", "DSSubtopic", "DSNeedsConfig", "DSAddSub", "DSRemSub", "DSSelector", "DSMaxFrequency", "DSPriority",
+	"DSLast", "DSSince",
 }
 
 // lineField finds a member of the line; fieldUnknown: the server does not read it.
@@ -92,6 +96,8 @@ func lineField(name []byte) field {
 		return fieldHeartbeat
 	case "wait":
 		return fieldWait
+	case "position":
+		return fieldPosition
 	}
 	return fieldUnknown
 }
@@ -121,6 +127,10 @@ func headerField(name []byte) field {
 		return headerDSMaxFrequency
 	case "DSPriority":
 		return headerDSPriority
+	case "DSLast":
+		return headerDSLast
+	case "DSSince":
+		return headerDSSince
 	}
 	return fieldUnknown
 }
@@ -129,6 +139,6 @@ func headerField(name []byte) field {
 // headers.
 const (
 	privateFields = 1<<fieldType | 1<<fieldOperation | 1<<fieldClientID | 1<<fieldTimestamp | 1<<fieldSeq | 1<<fieldAttach | 1<<fieldHave | 1<<fieldGot |
-		1<<fieldReliable | 1<<fieldDSId | 1<<fieldSecret | 1<<fieldStreamID | 1<<fieldHeartbeat | 1<<fieldWait | privateHeaders
+		1<<fieldReliable | 1<<fieldDSId | 1<<fieldSecret | 1<<fieldStreamID | 1<<fieldHeartbeat | 1<<fieldWait | 1<<fieldPosition | privateHeaders
 	privateHeaders = 1<<headerDSId | 1<<headerDSSecret | 1<<headerDSEndpoint | 1<<headerDSDstClientID
 )

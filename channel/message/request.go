@@ -29,6 +29,8 @@ type Request struct {
 
 	Unreliable bool    // reliable is false
 	Timestamp  int64   // milliseconds since 1970, as the client says
+	TimeToLive int64   // milliseconds for which a published message is worth delivering; zero or less: not told
+	Position   string  // subscribe: go on behind it; at most 128 bytes
 	Headers    Headers // what the server reads of them
 	Body       []byte  // the JSON of it; nil: none
 
@@ -42,8 +44,37 @@ type Headers struct {
 	DSSecret    string   // never handed on
 	Subtopics   []string // DSSubtopic; none for "" and []
 	NeedsConfig bool     // DSNeedsConfig
-	AddSub      []string // DSAddSub: the subtopics; its selectors are empty
-	RemSub      []string // DSRemSub: likewise
+	AddSub      []Topic  // DSAddSub
+	RemSub      []Topic  // DSRemSub
+
+	Selector     string  // DSSelector: of a subscription, for all its subtopics; at most 4096 bytes
+	MaxFrequency float64 // DSMaxFrequency: of a subscription, messages per second; zero or less: no limit
+	Priority     int     // DSPriority: of a published message, 0 to 9
+	HasPriority  bool
+
+	Last     uint64 // DSLast: of a subscription, begin with so many messages of the past
+	HasLast  bool
+	Since    int64 // DSSince: of a subscription, begin with the messages from then on, in milliseconds since 1970; 0: with the earliest there is
+	HasSince bool
+}
+
+// Topic is an entry of DSAddSub and DSRemSub: subtopic_;_selector_;_maxFrequency.
+type Topic struct {
+	Subtopic     string // empty: the messages without one
+	Selector     string // empty: all
+	MaxFrequency float64
+}
+
+// Topics are those of a subscribe: each of its subtopics, or none, under its selector and frequency.
+func (h *Headers) Topics() []Topic {
+	topics := make([]Topic, max(1, len(h.Subtopics)))
+	for i := range topics {
+		topics[i] = Topic{Selector: h.Selector, MaxFrequency: h.MaxFrequency}
+		if len(h.Subtopics) > 0 {
+			topics[i].Subtopic = h.Subtopics[i]
+		}
+	}
+	return topics
 }
 
 // The sizes of what a client may name, in bytes, and of its lists.
@@ -52,6 +83,7 @@ const (
 	maxDestination = 255
 	maxName        = 128 // ids that the server made
 	maxList        = 100
+	maxSelector    = 4096
 
 	// MaxSubtopic is how long a subtopic may be, in bytes.
 	MaxSubtopic = 1024

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"math"
 	"strconv"
 	"strings"
 )
@@ -54,8 +55,8 @@ func (d *decoder) count(f field, into *uint64, has *bool) bool {
 	return true
 }
 
-// timestamp reads a whole number of milliseconds.
-func (d *decoder) timestamp(f field) bool {
+// millis reads a whole number of milliseconds.
+func (d *decoder) millis(f field, into *int64) bool {
 	start := d.pos
 	if !d.value() {
 		return false
@@ -65,7 +66,7 @@ func (d *decoder) timestamp(f field) bool {
 		d.refuse(CodeBadField, f, "expected whole milliseconds")
 		return true
 	}
-	d.request.Timestamp = n
+	*into = n
 	return true
 }
 
@@ -81,32 +82,44 @@ func (d *decoder) boolean(f field, into *bool) bool {
 	return d.wrong(f, "true or false")
 }
 
-// unservedNumber reads the number that asks for something this server does not do; zero or less asks for nothing. A priority asks in any case.
-func (d *decoder) unservedNumber(f field) bool {
+// frequency reads a number of messages per second.
+func (d *decoder) frequency(f field) bool {
 	start := d.pos
-	if c := d.peek(); c != '-' && (c < '0' || c > '9') {
-		return d.wrong(f, "a number")
-	}
 	if !d.value() {
 		return false
 	}
-	// A number out of range comes back as an infinity, with its sign.
-	if n, _ := strconv.ParseFloat(string(d.scanner.text[start:d.pos]), 64); n > 0 || f == headerDSPriority {
-		d.refuse(CodeNotServed, f, "not served")
+	n, ok := parseFrequency(string(d.scanner.text[start:d.pos]))
+	if !ok {
+		d.refuse(CodeBadField, f, wantFrequency)
 	}
+	d.request.Headers.MaxFrequency = n
 	return true
 }
 
-// selector reads a selector, which must be empty.
-func (d *decoder) selector(f field) bool {
-	if d.peek() != '"' {
-		return d.wrong(f, "text")
+const wantFrequency = "expected messages per second, a number"
+
+// parseFrequency reads a frequency. What is not finite is none.
+func parseFrequency(s string) (n float64, ok bool) {
+	n, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+		return 0, false
 	}
-	t, ok := d.str()
-	if ok && len(t.raw) > 0 {
-		d.refuse(CodeNotServed, f, "not served")
+	return n, true
+}
+
+// priority reads a whole number from 0 to 9.
+func (d *decoder) priority(f field) bool {
+	start := d.pos
+	if !d.value() {
+		return false
 	}
-	return ok
+	digit := d.scanner.text[start:d.pos]
+	if len(digit) != 1 || digit[0] < '0' || digit[0] > '9' {
+		d.refuse(CodeBadField, f, "expected a whole number from 0 to 9")
+		return true
+	}
+	d.request.Headers.Priority, d.request.Headers.HasPriority = int(digit[0]-'0'), true
+	return true
 }
 
 // subtopics reads one subtopic or a list of them. An empty text is no subtopic.
@@ -163,28 +176,38 @@ func (d *decoder) list(f field, into *[]string, limit int) bool {
 // topicSeparator stands between subtopic, selector and frequency in DSAddSub and DSRemSub, as in Flex.
 const topicSeparator = "_;_"
 
-// topics reads the list of a multi_subscribe and leaves the subtopics of it. A selector and a frequency are not served.
-func (d *decoder) topics(f field, into *[]string) bool {
-	if !d.list(f, into, MaxSubtopic+len(topicSeparator+topicSeparator+"0")) {
+// topics reads the list of a multi_subscribe.
+func (d *decoder) topics(f field, into *[]Topic) bool {
+	var entries []string
+	if !d.list(f, &entries, MaxSubtopic+maxSelector+2*len(topicSeparator)+24) {
 		return false
 	}
-	for i, entry := range *into {
-		subtopic, rest, _ := strings.Cut(entry, topicSeparator)
-		selector, frequency, _ := strings.Cut(rest, topicSeparator)
-		if selector != "" || frequency != "" && frequency != "0" {
-			d.refuse(CodeNotServed, f, "selectors and frequencies are not served")
+	*into = make([]Topic, len(entries))
+	for i, entry := range entries {
+		var t Topic
+		var rest, frequency string
+		t.Subtopic, rest, _ = strings.Cut(entry, topicSeparator)
+		t.Selector, frequency, _ = strings.Cut(rest, topicSeparator)
+		ok := frequency == ""
+		if !ok {
+			t.MaxFrequency, ok = parseFrequency(frequency)
 		}
-		if len(subtopic) > MaxSubtopic {
+		switch {
+		case !ok:
+			d.refuse(CodeBadField, f, wantFrequency)
+		case len(t.Subtopic) > MaxSubtopic:
 			d.refuse(CodeBadField, f, "expected subtopics of at most "+strconv.Itoa(MaxSubtopic)+" bytes")
+		case len(t.Selector) > maxSelector:
+			d.refuse(CodeBadField, f, "expected selectors of at most "+strconv.Itoa(maxSelector)+" bytes")
 		}
-		(*into)[i] = subtopic
+		(*into)[i] = t
 	}
 	return true
 }
 
 // stringSet turns the many short texts of a line into strings with one allocation: they are gathered, and then cut from one string.
 type stringSet struct {
-	pending [12]pendingString // every field that is read as text comes at most once
+	pending [14]pendingString // every field that is read as text comes at most once
 	n       int
 	size    int // bytes of all
 }
