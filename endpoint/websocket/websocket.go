@@ -67,8 +67,9 @@ func (e *Endpoint) upgrade(w http.ResponseWriter, r *http.Request) {
 	c := newConn(e, ws, hijack)
 	c.session = e.core.Registry.NewWebSocketSession(e.def, e.core.PeerOf(r), c, e.core.CookieRecord(r))
 	e.core.Stats.Opened(e.def.ID)
+	closed := e.core.Registry.Closed() // meanwhile: who ended all sessions did not see this one. Once it is started its client may have its turn in a drain
 	c.start()
-	if closed := e.core.Registry.Closed(); closed != nil { // meanwhile: who ended all sessions did not see this one
+	if closed != nil {
 		c.End(*closed)
 	}
 }
