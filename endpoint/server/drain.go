@@ -13,7 +13,7 @@ import (
 
 // Shutdown ends the server in order: (1) it is not ready any more and refuses new clients, (2) its clients are told to move, each in its turn, over [Options].DrainWindow, and are
 // served as before until then, (3) the listeners close, but for the internal ones, and whatever is left without a client is told, (4) what is under way has until the end of
-// ctx, and is then cut off, (5) the internal listeners close: until now operators could look on, (6) the engine and the wheel stop.
+// ctx, and 100 ms more for the last word, and is then cut off, (5) the internal listeners close: until now operators could look on, (6) the engine and the wheel stop.
 //
 // It returns ctx's error, and how many connections that was, when something had to be cut off. Further calls wait for the first, and do nothing.
 func (s *Server) Shutdown(ctx context.Context) (err error) {
@@ -107,17 +107,19 @@ func (s *Server) tellAll(ctx context.Context, window time.Duration) (told int) {
 	}
 }
 
-// finish waits for the requests and the connections that are under way on the listeners that are not internal. At the end of ctx it cuts them off, and returns how many there were; what works for one of
+// lastWord is how long a connection may take that is told of the end when ctx has ended: as long as it takes where nothing is in the way.
+const lastWord = 100 * time.Millisecond
+
+// finish waits for the requests and the connections that are under way on the listeners that are not internal. After the end of ctx it cuts them off, and returns how many there were; what works for one of
 // them has a moment to end.
 func (s *Server) finish(ctx context.Context) (cut int, err error) {
-	for _, l := range s.listeners {
-		if l.Role != Internal {
-			l.fresh.close()
-			err = errors.Join(err, l.http.Shutdown(ctx))
-		}
-	}
-	if err = errors.Join(err, s.shared.Open.Wait(ctx)); err == nil || ctx.Err() == nil {
+	if err = s.underWay(ctx); err == nil || ctx.Err() == nil {
 		return 0, err
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWord)
+	defer cancel()
+	if s.underWay(last) == nil {
+		return 0, nil
 	}
 	for _, l := range s.listeners {
 		if l.Role != Internal {
@@ -134,4 +136,15 @@ func (s *Server) finish(ctx context.Context) (cut int, err error) {
 	defer cancel()
 	s.shared.Open.Wait(moment) // err says already that not all went well
 	return cut, fmt.Errorf("connections cut off: %d: %w", cut, ctx.Err())
+}
+
+// underWay returns when nothing is under way any more on the listeners that are not internal, or when ctx ends.
+func (s *Server) underWay(ctx context.Context) (err error) {
+	for _, l := range s.listeners {
+		if l.Role != Internal {
+			l.fresh.close()
+			err = errors.Join(err, l.http.Shutdown(ctx))
+		}
+	}
+	return errors.Join(err, s.shared.Open.Wait(ctx))
 }
