@@ -11,12 +11,14 @@ const use = `
 	const channelSet = new Sluice.ChannelSet(options);
 	const consumer = new Sluice.Consumer({ channelSet, destination: "chat", subtopic: "room.x" });
 	const told = [];
+	const faults = [];
+	channelSet.on("channelFault", ({ code, message }) => faults.push(code + " " + message));
 	channelSet.on("channelDisconnect", ({ code, message, rejected }) => told.push({ code, message, rejected }));
 	const heard = new Promise((resolve) => consumer.on("message", ({ message }) => resolve(message.body)));
 	window.result = consumer.subscribe()
 		.then(() => new Sluice.Producer({ channelSet, destination: "chat", subtopic: "room.x" }).send("from afar"))
 		.then(() => heard)
-		.then((body) => ({ body, over: channelSet.currentChannel.type }), ({ code, faultString }) => ({ code, faultString, told }));
+		.then((body) => ({ body, over: channelSet.currentChannel.type }), ({ code, faultString }) => ({ code, faultString, told, faults: [...new Set(faults)] }));
 `;
 
 /** A page of its own origin, in two forms. */
@@ -76,7 +78,7 @@ describe("a page of another origin that is not allowed", () => {
 	beforeAll(async () => void (server = await Sluice.start()), 180_000);
 	afterAll(() => server.stop());
 
-	const refused = { code: 4526, faultString: "Requests from that origin are not allowed.", told: [{ code: 4526, message: "Requests from that origin are not allowed.", rejected: true }] };
+	const refused = { code: 4526, faultString: "Requests from that origin are not allowed.", told: [{ code: 4526, message: "Requests from that origin are not allowed.", rejected: true }], faults: ["4526 Requests from that origin are not allowed."] };
 	it.each(forms)("is told so (%s)", async (form) => expect(await result(form, {})).toEqual(refused));
 
 	it.each(["websocket", "streaming", "longpoll"])("is told so over %s", async (type) => {

@@ -4,6 +4,7 @@ import type { ChannelSetOptions } from "./ChannelSetOptions.js";
 import { createChannel, loadChannels, type Unlisted } from "./config.js";
 import { asleep, disconnectOf, type Disconnect } from "./Disconnect.js";
 import type { ChannelDisconnect, Events } from "./events.js";
+import { Failures } from "./Failures.js";
 import { Fault } from "./Fault.js";
 import { FlexClient, type Host } from "./FlexClient.js";
 import { Hunt, maxTried, type Hunter, type Tried } from "./Hunt.js";
@@ -11,7 +12,6 @@ import { Keep } from "./Keep.js";
 import { offline, Page } from "./Page.js";
 import { Pause } from "./Pause.js";
 import { newId, type Request } from "./Request.js";
-import { whyRefused } from "./whyRefused.js";
 
 /** A connection that has lived this long, in milliseconds, makes the pauses between attempts short again. */
 const stableMillis = 10_000;
@@ -47,6 +47,7 @@ export class Connection {
 	#channel: Channel | undefined; // while up
 	#last: Channel | undefined; // the one that was up last
 	#hunt: Hunt | undefined;
+	#failures!: Failures; // of the last hunt
 	#run = 0; // counts searches, so that a late one is known
 	#active = false;
 	#left = false; // the page was left
@@ -121,6 +122,9 @@ export class Connection {
 		// A client that lives on is first looked for where it was: that is quickest, and as a rule only the connection broke.
 		const last = configs.findIndex((config) => config.id === this.#last?.config.id);
 		if (this.#client && this.#pause.attempt <= 1 && last > 0) configs.unshift(...configs.splice(last, 1));
+		this.#failures = new Failures((config, why) => {
+			if (run === this.#run) this.owner.tell("channelFault", { ...why, channelId: config.id, faultCode: "Channel.Connect.Failed" });
+		});
 		this.#hunt = new Hunt(configs, this.#service, this.#client, this.options.staggerMillis ?? 700);
 		this.#hunt.start();
 	}
@@ -138,7 +142,7 @@ export class Connection {
 			newClient: () => new FlexClient(this.#service),
 			note: (one) => void tried.splice(1, tried.push(one) - maxTried),
 			won: (channel, client) => this.#up(channel, client),
-			failed: (config, why) => this.owner.tell("channelFault", { ...why, channelId: config.id, faultCode: "Channel.Connect.Failed" }),
+			failed: (config, why) => this.#failures.add(config, why),
 			over: (why) => void this.#lost(why),
 		};
 	}
@@ -158,6 +162,8 @@ export class Connection {
 		this.#client = client;
 		this.#channel = this.#last = channel;
 		channel.onclose = (why) => this.down(why);
+		this.#failures.flush();
+		if (this.#channel !== channel) return; // a listener has left
 		this.owner.coming(client);
 		this.owner.tell("channelConnect", { channelId: channel.config.id, channel: channel.config, reconnecting, resumed, held: channel.held });
 		this.owner.tell("propertyChange", { property: "connected", value: true });
@@ -201,7 +207,8 @@ export class Connection {
 	async #lost(why: Disconnect): Promise<void> {
 		this.#hunt = undefined;
 		const run = this.#run;
-		if (!why.told) why = (await whyRefused(this.#configs ?? [])) ?? why;
+		if (why.gone !== undefined) this.#failures.flush();
+		else why = await this.#failures.conclude(why);
 		if (run !== this.#run) return; // left meanwhile
 		if (why.gone === undefined) this.#configs = undefined; // read them again: the server may have moved
 		const comeBack = why.reconnect !== "no";

@@ -3,6 +3,8 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { ChannelSet, Consumer, Producer, type ChannelDisconnect, type ChannelFault, type ChannelSetOptions, type ChannelType, type WebSocketClass } from "../src/index.js";
+import { lost } from "../src/Disconnect.js";
+import { Failures } from "../src/Failures.js";
 import { homeOf } from "../src/home.js";
 import { FakeServer } from "./FakeServer.js";
 
@@ -43,6 +45,8 @@ describe("a server that wants nothing of the page", () => {
 		await expect(sent).rejects.toMatchObject({ code: 4526 });
 		expect(ends).toMatchObject([{ code: 4526, message: foreign.faultString, setting: "allowed-origins", willReconnect: false, rejected: true }]);
 		const round = faults.length;
+		expect(faults).toHaveLength(types.length);
+		for (const fault of faults) expect(fault).toMatchObject({ code: 4526, message: foreign.faultString, setting: "allowed-origins" }); // not that the connection was lost
 		await expect(set.connect()).rejects.toMatchObject({ code: 4526 }); // asked to, it tries again, once
 		expect(faults.length).toBe(2 * round);
 		server.refusal = undefined;
@@ -67,6 +71,51 @@ describe("a server that wants nothing of the page", () => {
 		expect(ends).toEqual([]);
 		server.refusal = undefined;
 		await connected;
+	});
+});
+
+describe("why a channel has failed", () => {
+	const [config] = [{ id: "ws", type: "websocket", url: "ws://server/" }] as const;
+	const answer = (line: object): Response => new Response(JSON.stringify({ type: "error", ...line }), { status: 403 });
+	let told: [string, number][];
+	let failures: Failures;
+	let answered: (response: Response) => void;
+
+	beforeEach(() => {
+		make({});
+		told = [];
+		failures = new Failures(({ id }, { code }) => told.push([id, code]));
+		vi.stubGlobal("fetch", () => new Promise((resolve) => (answered = resolve)));
+	});
+	afterEach(() => void vi.unstubAllGlobals());
+
+	it("is told at once where the server has said so, else when it is asked", async () => {
+		failures.add(config, lost());
+		failures.add({ ...config, id: "other" }, { ...lost(), code: 4534, told: true });
+		expect(told).toEqual([["other", 4534]]);
+		answered(answer({ code: 4526 }));
+		await until(() => told.length === 2);
+		expect(told[1]).toEqual(["ws", 4526]);
+		expect(await failures.conclude(lost())).toMatchObject({ code: 4526, told: true });
+	});
+
+	it("is told once, without the answer where nobody waits for that", async () => {
+		failures.add(config, lost());
+		failures.flush();
+		expect(told).toEqual([["ws", 4008]]);
+		answered(answer({ code: 4526 }));
+		await failures.conclude(lost());
+		failures.flush();
+		expect(told).toHaveLength(1);
+	});
+
+	it("is nothing the server has against the page, where another channel would be served", async () => {
+		failures.add(config, lost());
+		answered(answer({ code: 4526 }));
+		failures.add({ ...config, id: "other" }, lost());
+		answered(answer({ code: 4537 }));
+		expect(await failures.conclude(lost("x"))).toMatchObject({ code: 4008, message: "x" });
+		expect(told).toEqual([["ws", 4526], ["other", 4008]]);
 	});
 });
 
