@@ -13,10 +13,11 @@ import (
 	"golang.org/x/term"
 )
 
-// std is what a command reads and writes.
+// std is what a command reads and writes, and how it hears of a second signal; the first one ends its context.
 type std struct {
 	in       io.Reader
 	out, err io.Writer
+	atOnce   <-chan struct{} // closed when it is to end without waiting for anybody; nil: never
 }
 
 // terminal tells whether w is one.

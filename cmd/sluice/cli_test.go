@@ -88,7 +88,7 @@ func TestPublishNothing(t *testing.T) {
 	}
 	defer terminal.Close()
 	var out, errors bytes.Buffer
-	code := run(t.Context(), []string{"publish", "http://127.0.0.1:1", "news"}, std{terminal, &out, &errors})
+	code := run(t.Context(), []string{"publish", "http://127.0.0.1:1", "news"}, std{in: terminal, out: &out, err: &errors})
 	if code != 1 || !strings.Contains(errors.String(), "there is no message") {
 		t.Errorf("exit %d %s", code, &errors)
 	}

@@ -36,7 +36,7 @@ func call(t *testing.T, stdin string, args ...string) (code int, out, errors str
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
-	code = run(ctx, args, std{strings.NewReader(stdin), &stdout, &stderr})
+	code = run(ctx, args, std{in: strings.NewReader(stdin), out: &stdout, err: &stderr})
 	return code, stdout.String(), stderr.String()
 }
 
@@ -57,7 +57,7 @@ func launch(t *testing.T, args ...string) (page, endpoints string, stop func() i
 	ctx, cancel := context.WithCancel(t.Context())
 	code := make(chan int, 1)
 	go func() {
-		code <- run(ctx, args, std{strings.NewReader(""), w, io.Discard})
+		code <- run(ctx, args, std{in: strings.NewReader(""), out: w, err: io.Discard})
 		w.Close()
 	}()
 	lines := bufio.NewScanner(r)
@@ -94,7 +94,7 @@ func TestPublishAndSubscribe(t *testing.T) {
 			code := make(chan int, 1)
 			go func() {
 				var complaints bytes.Buffer
-				c := run(ctx, []string{"subscribe", page, "chat/room.*", "-k", channel, "-n", "200"}, std{strings.NewReader(""), w, &complaints})
+				c := run(ctx, []string{"subscribe", page, "chat/room.*", "-k", channel, "-n", "200"}, std{in: strings.NewReader(""), out: w, err: &complaints})
 				w.CloseWithError(fmt.Errorf("exit %d %s", c, &complaints))
 				code <- c
 			}()

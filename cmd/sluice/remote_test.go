@@ -90,7 +90,7 @@ func TestOpenToOthers(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	var told, out strings.Builder
-	if code := run(ended, []string{"--listen", ":0"}, std{strings.NewReader(""), &out, &told}); code != 0 || strings.Count(told.String(), "sluice: warning: ") != 1 {
+	if code := run(ended, []string{"--listen", ":0"}, std{in: strings.NewReader(""), out: &out, err: &told}); code != 0 || strings.Count(told.String(), "sluice: warning: ") != 1 {
 		t.Errorf("exit %d\n%s", code, &told)
 	}
 }

@@ -105,6 +105,13 @@ func (v *service) run(ctx context.Context, p *plan) (err error) {
 
 	limit, cancel := context.WithTimeout(context.Background(), v.shutdownTimeout())
 	defer cancel()
+	go func() {
+		select {
+		case <-v.io.atOnce:
+			cancel()
+		case <-limit.Done():
+		}
+	}()
 	if err := v.server.Shutdown(limit); err != nil {
 		return fmt.Errorf("the shutdown was not orderly: %w", err)
 	}

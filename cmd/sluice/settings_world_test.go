@@ -172,7 +172,7 @@ func serveFile(t *testing.T, file page, path string, real bool) *world {
 	w.out.some = make(chan struct{})
 	ctx, end := context.WithCancel(context.Background())
 	w.end = end
-	io := std{strings.NewReader(""), &w.out, &w.log}
+	io := std{in: strings.NewReader(""), out: &w.out, err: &w.log}
 	p, err := (&serveCommand{Config: w.path}).load(io)
 	if err != nil {
 		w.err = err

@@ -12,6 +12,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sluice/channel/client"
+	"sluice/channel/message"
 )
 
 // process is the program, running as a server of its own.
@@ -117,6 +120,48 @@ func TestSecondSignal(t *testing.T) {
 				t.Errorf("it took %v", took)
 			}
 		})
+	}
+}
+
+// Who has not had a turn when the second signal comes is told at once, on every kind of channel; it is not waited for.
+func TestSecondSignalIsTold(t *testing.T) {
+	t.Parallel()
+	file := replaced(t, t.TempDir(), "<port>8080</port>", "<port>0</port><shutdown-timeout-millis>60000</shutdown-timeout-millis><drain-window-millis>40000</drain-window-millis>")
+	p := startProcess(t, "--config", file, "--internal", "127.0.0.1:0")
+	p.hold()
+	kinds := []client.Kind{client.WebSocket, client.Streaming, client.LongPoll}
+	ends := make(chan client.Event, 100)
+	for _, kind := range kinds {
+		set, err := client.New(client.Options{URL: p.page, Channels: []client.Channel{{Kind: kind}}, OnEvent: func(e client.Event) {
+			if e.Kind == client.Disconnected {
+				ends <- e
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer set.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if _, err := set.Subscribe(ctx, "chat", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.signal(syscall.SIGTERM)
+	p.wantLog(`"message":"shutting down"`)
+	first := <-ends // the others have theirs after 13 and 26 seconds
+	began := time.Now()
+	p.signal(syscall.SIGTERM)
+	for _, e := range []client.Event{first, <-ends, <-ends} {
+		if e.Cause.Code != message.CodeServerShutdown {
+			t.Errorf("over %s: %v", e.Channel, e.Cause)
+		}
+	}
+	if code, rest := p.ended(); code != 1 || !strings.Contains(rest, `"told":3,"cut":1,`) {
+		t.Errorf("exit %d, and it said %q", code, rest)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 

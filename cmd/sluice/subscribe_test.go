@@ -48,7 +48,7 @@ func TestSubscribeTellsItsEndOnce(t *testing.T) {
 		var told bytes.Buffer
 		code := make(chan int)
 		go func() {
-			code <- run(ctx, []string{"subscribe", page, "chat", "-k", kind}, std{strings.NewReader(""), io.Discard, &told})
+			code <- run(ctx, []string{"subscribe", page, "chat", "-k", kind}, std{in: strings.NewReader(""), out: io.Discard, err: &told})
 		}()
 		there := api("GET", "/subscriptions", "").Items
 		for ; len(there) == 0; there = api("GET", "/subscriptions", "").Items {
