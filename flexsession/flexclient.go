@@ -183,15 +183,9 @@ func (c *FlexClient) Detach(t Transport, cause Cause) {
 	}
 }
 
-// final says whether a connection that ended so takes its client with it, whatever time that has to come back: the client cannot go on, or must not.
-func final(c message.Code) bool {
-	switch c {
-	case message.CodeProtocolError, message.CodeMessageTooLarge, message.CodeSlowConsumer,
-		message.CodeAdministrator, message.CodeTokenExpired, message.CodeLogout, message.CodeSessionInvalidated, message.CodeServerShutdown:
-		return true
-	}
-	return false
-}
+// final says whether a connection that ended so takes its client with it, whatever time that has to come back: the client cannot go on, or must not. A session's timeout is left to
+// its record, because flex-client/timeout-minutes may let the client outlive it.
+func final(c message.Code) bool { return c.Info().Over && c != message.CodeSessionTimeout }
 
 // Take appends to buf the lines that the transport of an attach is to write next, up to about limit bytes. More says that there is more which could go at once. The
 // epoch is the one of the attach: who is not attached any more, or has been attached anew and not said so yet, gets nothing.

@@ -7,7 +7,7 @@ import (
 	"sluice/channel/message"
 )
 
-// EndKind sorts the codes of ends into what a program decides by. The code says more.
+// EndKind sorts the codes into what a program decides by, as the table of codes does (docs/protocol.md section 7). The code says more.
 type EndKind string
 
 const (
@@ -26,27 +26,6 @@ const (
 	// EndRefused: the server would not serve this: a limit, a right, a mistake, a failure of its own.
 	EndRefused EndKind = "refused"
 )
-
-// kindOf returns what a code means for the program it meets.
-func kindOf(code message.Code) EndKind {
-	switch code {
-	case message.CodeClientDisconnect, message.CodeLogout, message.CodeClientDetached, message.CodeStreamClosed, message.CodeConnectionClosed:
-		return EndLeft
-	case message.CodeSessionTimeout, message.CodeWriteTimeout, message.CodeHandshakeTimeout,
-		message.CodeClientVanished, message.CodeIdleTimeout, message.CodeMissedPong, message.CodeMissedHeartbeats,
-		message.CodeUnacknowledgedBytes, message.CodeTokenExpired, message.CodeSubscriptionTimeout, message.CodeClientTimeout:
-		return EndTimeout
-	case message.CodeServerShutdown:
-		return EndShutdown
-	case message.CodeConnectionLost, message.CodeHeartbeatFailed, message.CodeServerVanished, message.CodeUnknownClient:
-		return EndVanished
-	case message.CodeClientAsleep, message.CodeOffline:
-		return EndAway
-	case message.CodeSessionInvalidated, message.CodeAdministrator, message.CodeDisplaced:
-		return EndRemoved
-	}
-	return EndRefused
-}
 
 // concluded is an Error that this side concludes, where the server said nothing.
 func concluded(code message.Code, detail string) *Error {

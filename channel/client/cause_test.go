@@ -27,7 +27,7 @@ func TestKinds(t *testing.T) {
 		}
 	}
 	for _, row := range message.Codes() {
-		if row.Client && kindOf(row.Code) == EndRefused && row.Code != message.CodeLimitBrowserConnections {
+		if row.Client && EndKind(row.Kind) == EndRefused && row.Code != message.CodeLimitBrowserConnections {
 			t.Errorf("%v, which this side concludes, is a refusal", row.Code)
 		}
 	}

@@ -77,7 +77,7 @@ func (l *line) error() *Error {
 // complete fills in from the table what the line did not say.
 func (e *Error) complete() *Error {
 	info := e.Code.Info()
-	e.Kind = kindOf(e.Code)
+	e.Kind = EndKind(info.Kind)
 	if e.Name == "" {
 		e.Name = e.Code.String()
 	}

@@ -11,6 +11,9 @@ import (
 // too (RFC 6455 section 7.4.2: 4000-4999 are for private use); 4500 to 4999 refuse a request. A number, once published, keeps its meaning.
 type Code int
 
+// firstRefusal is where the refusals begin.
+const firstRefusal = 4500
+
 // The ends of connections and clients.
 const (
 	CodeClientDisconnect        Code = 4000 // The client disconnected.
@@ -106,6 +109,8 @@ type CodeInfo struct {
 	Code             Code   `json:"code"`
 	Name             string `json:"name"`             // stable, for programs
 	Sentence         string `json:"sentence"`         // for people; safe to show to anyone
+	Kind             string `json:"kind"`             // what to make of it: "left", "timeout", "shutdown", "vanished", "away", "removed" or "refused"; a refusal without one in the table is "refused"
+	Over             bool   `json:"over"`             // the client is over with it, and not only a connection; session-timeout: unless flex-client/timeout-minutes lets it live on
 	Reconnect        string `json:"reconnect"`        // may the client come back: "yes", "no", or "after" RetryAfterMillis
 	RetryAfterMillis int    `json:"retryAfterMillis"` // 0: none given
 	Setting          string `json:"setting"`          // the key in services-config.xml behind it; empty: none
@@ -128,6 +133,9 @@ func loadCodes(text []byte) ([]CodeInfo, map[Code]*CodeInfo) {
 	slices.SortFunc(rows, func(a, b CodeInfo) int { return int(a.Code - b.Code) })
 	index := make(map[Code]*CodeInfo, len(rows))
 	for i := range rows {
+		if rows[i].Code >= firstRefusal && rows[i].Kind == "" {
+			rows[i].Kind = "refused"
+		}
 		index[rows[i].Code] = &rows[i]
 	}
 	return rows, index

@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -89,7 +90,13 @@ func TestRowsAreComplete(t *testing.T) {
 		default:
 			t.Errorf("%s: reconnect %q", info.Name, info.Reconnect)
 		}
-		if refusal := info.Code >= 4500; refusal != (info.FaultCode != "") || refusal != (info.HTTPStatus != 0) {
+		if !slices.Contains([]string{"left", "timeout", "shutdown", "vanished", "away", "removed", "refused"}, info.Kind) {
+			t.Errorf("%s: kind %q", info.Name, info.Kind)
+		}
+		if info.Over && (info.Code >= firstRefusal || info.Client) {
+			t.Errorf("%s: ends clients, and the server does not send it as an end", info.Name)
+		}
+		if refusal := info.Code >= firstRefusal; refusal != (info.FaultCode != "") || refusal != (info.HTTPStatus != 0) {
 			t.Errorf("%s: a refusal, and only a refusal, has a fault code and an HTTP status", info.Name)
 		}
 		// RFC 6455 section 5.5: a control frame holds 125 bytes, two of them the code.

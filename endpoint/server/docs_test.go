@@ -40,7 +40,8 @@ func TestCodesTable(t *testing.T) {
 // codesTables are the ends, which have no HTTP status, and the refusals.
 func codesTables() string {
 	var ends, refusals strings.Builder
-	ends.WriteString("| end | name | why | come back | setting |\n|---|---|---|---|---|\n")
+	ends.WriteString("| end | name | why | kind | the client | come back | setting |\n|---|---|---|---|---|---|---|\n")
+	var others []string // refusals of another kind than that
 	refusals.WriteString("| error | name | why | status | `faultCode` | come back | setting |\n|---|---|---|---|---|---|---|\n")
 	for _, c := range message.Codes() {
 		back, setting := c.Reconnect, c.Setting
@@ -51,10 +52,17 @@ func codesTables() string {
 			setting = "`" + setting + "`"
 		}
 		if c.HTTPStatus == 0 {
-			fmt.Fprintf(&ends, "| %d | `%s` | %s | %s | %s |\n", c.Code, c.Name, c.Sentence, back, setting)
+			over := ""
+			if c.Over {
+				over = "ends"
+			}
+			fmt.Fprintf(&ends, "| %d | `%s` | %s | %s | %s | %s | %s |\n", c.Code, c.Name, c.Sentence, c.Kind, over, back, setting)
 			continue
+		}
+		if c.Kind != "refused" {
+			others = append(others, fmt.Sprintf("%d is `%s`", c.Code, c.Kind))
 		}
 		fmt.Fprintf(&refusals, "| %d | `%s` | %s | %d | `%s` | %s | %s |\n", c.Code, c.Name, c.Sentence, c.HTTPStatus, c.FaultCode, back, setting)
 	}
-	return ends.String() + "\nWhether to come back is `reconnect`: of an end, may the client connect again; of an error that met a connect, a handshake or the opening of a stream, may it try that again.\n\n" + refusals.String()
+	return ends.String() + "\nAn error's kind is `refused`; " + strings.Join(others, ", ") + ". Whether to come back is `reconnect`: of an end, may the client connect again; of an error that met a connect, a handshake or the opening of a stream, may it try that again.\n\n" + refusals.String()
 }

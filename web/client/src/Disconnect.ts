@@ -1,32 +1,6 @@
-import type { Reconnect } from "./Code.js";
+import type { Kind, Reconnect } from "./Code.js";
 import { codes } from "./codes.js";
 import type { ErrorMessage, Line } from "./message.js";
-
-/**
- * What kind of end it is, for an application that need not know every code:
- *
- * - `left`: this side went, or its user logged out.
- * - `timeout`: a configured time ran out while the server was there, such as the session's.
- * - `shutdown`: the server says that it goes down; `retryAfterMillis` says when to come back.
- * - `vanished`: the connection went, or fell silent, without a goodbye of the server; or the server is another and does not know the client.
- * - `away`: this machine or page was asleep (see `awayMillis`), or has no network.
- * - `removed`: somebody else ended it: an administrator, another tab of the session, a newer connection.
- * - `refused`: the server would not serve this: a limit, a right, a mistake, a failure of its own. Or the browser would not.
- */
-export type Kind = "left" | "timeout" | "shutdown" | "vanished" | "away" | "removed" | "refused";
-
-/** The codes of each kind; all others refuse. */
-const kinds: readonly (readonly [Kind, readonly number[]])[] = [
-	["left", [4000, 4011, 4012, 4013, 4017]],
-	["timeout", [4001, 4010, 4014, 4019, 4020, 4021, 4022, 4023, 4024, 4025, 4026]],
-	["shutdown", [4007]],
-	["vanished", [4008, 4009, 4027, 4522]],
-	["away", [4028, 4029]],
-	["removed", [4002, 4003, 4004]],
-];
-
-/** The codes with which the server ends not a connection but the client, and lets it come back. */
-const over: readonly number[] = [4001, 4005, 4007, 4019, 4024, 4026];
 
 /** Why a connection ended, or why one could not be made. */
 export interface Disconnect {
@@ -38,8 +12,9 @@ export interface Disconnect {
 	readonly reconnect: Reconnect;
 	/** With `reconnect` "after": how long the server wants the client to stay away, in milliseconds. */
 	readonly retryAfterMillis?: number;
-	/** The setting of the server behind it. */
+	/** The setting of the server behind it, and what that is set to, in the unit its name says. */
 	readonly setting?: string;
+	readonly value?: number;
 	/** The key under which the server's log tells more. */
 	readonly incident?: string;
 	/** How long this machine or page was asleep before, in milliseconds, where that was noticed. */
@@ -58,6 +33,7 @@ interface Words {
 	readonly reconnect?: Reconnect;
 	readonly retryAfterMillis?: number;
 	readonly setting?: string;
+	readonly value?: unknown;
 	readonly incident?: string;
 }
 
@@ -69,11 +45,12 @@ export function disconnectOf(code: number, line: Words = {}): Disconnect {
 	return {
 		code,
 		name: line.name ?? row?.name ?? "unknown",
-		kind: kinds.find(([, list]) => list.includes(code))?.[0] ?? "refused",
+		kind: row?.kind ?? "refused",
 		message: line.message ?? line.faultString ?? row?.sentence ?? "The connection ended.",
 		reconnect: line.reconnect ?? row?.reconnect ?? "yes",
 		...(retryAfterMillis !== undefined && { retryAfterMillis }),
 		...(setting !== undefined && { setting }),
+		...(typeof line.value === "number" && { value: line.value }),
 		...(line.incident !== undefined && { incident: line.incident }),
 	};
 }
@@ -96,7 +73,7 @@ export function lastWord(line: Line): Disconnect | undefined {
 		case "disconnect": {
 			const { code = 4017 } = line;
 			if (code === 4004) return lastWord({ ...line, operation: "displaced" });
-			return { ...disconnectOf(code, line), ...(over.includes(code) && { gone: "expired" }), told: true };
+			return { ...disconnectOf(code, line), ...(codes[code]?.over && { gone: "expired" }), told: true };
 		}
 		case "gone":
 			return { ...disconnectOf(line.code ?? 4522, line), gone: line.reason ?? "unknown", told: true };

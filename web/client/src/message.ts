@@ -78,6 +78,7 @@ export interface ControlMessage {
 	readonly reconnect?: "yes" | "no" | "after";
 	readonly retryAfterMillis?: number;
 	readonly setting?: string;
+	readonly value?: number;
 	readonly incident?: string;
 }
 

@@ -5,6 +5,7 @@ import { render } from "../scripts/codes.mjs";
 import { fullJitter } from "../src/backoff.js";
 import type { Link } from "../src/Channel.js";
 import { channelsOf, resolve } from "../src/config.js";
+import { codes } from "../src/codes.js";
 import { Counter } from "../src/Counter.js";
 import { disconnectOf, lastWord } from "../src/Disconnect.js";
 import { Emitter } from "../src/Emitter.js";
@@ -23,8 +24,9 @@ function generator(seed: number): () => number {
 
 describe("codes", () => {
 	it("are those of the server", () => {
-		const table = JSON.parse(readFileSync(new URL("../../../channel/message/codes.json", import.meta.url), "utf8")) as unknown[];
+		const table = JSON.parse(readFileSync(new URL("../../../channel/message/codes.json", import.meta.url), "utf8")) as Record<string, unknown>[];
 		expect(readFileSync(new URL("../src/codes.ts", import.meta.url), "utf8")).toBe(render(table));
+		expect(Object.values(codes)).toEqual(table.map(({ faultCode, httpStatus, client, ...row }) => ({ kind: "refused", over: false, ...row })));
 	});
 });
 
@@ -251,6 +253,10 @@ describe("disconnects", () => {
 	it("take the table's words where the line has none", () => {
 		expect(disconnectOf(4007)).toMatchObject({ name: "server-shutdown", reconnect: "after", retryAfterMillis: 1000 });
 		expect(lastWord({ type: "control", operation: "disconnect", code: 4003, message: "Bye.", incident: "i7" })).toMatchObject({ name: "administrator", message: "Bye.", reconnect: "no", incident: "i7", told: true });
+		expect(lastWord({ type: "control", operation: "disconnect", code: 4001, setting: "session-timeout-minutes", value: 1.5 })).toMatchObject({ kind: "timeout", setting: "session-timeout-minutes", value: 1.5, gone: "expired" });
+		expect(lastWord({ type: "control", operation: "disconnect", code: 4020 })).not.toHaveProperty("gone");
+		expect(disconnectOf(4522).kind).toBe("vanished");
+		expect(disconnectOf(4531, { value: true })).not.toHaveProperty("value");
 		expect(lastWord({ type: "control", operation: "gone", reason: "ahead" })).toMatchObject({ gone: "ahead", reconnect: "yes" });
 		expect(lastWord({ type: "control", operation: "displaced" })).toMatchObject({ code: 4004, reconnect: "yes", gone: "displaced" });
 		expect(lastWord({ type: "control", operation: "attached" })).toBeUndefined();
