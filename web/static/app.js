@@ -93,21 +93,26 @@ class Bank {
 		const channels = channel === "auto" ? "/config.json" : all.filter((entry) => entry.type === channel);
 		const set = (this.set = new ChannelSet({ channels, destination, name: this.side }));
 		void old?.disconnectAll();
-		this.live = this.rooms = true;
+		this.live = this.rooms = this.fresh = true; // fresh: nothing has come of it yet
 		this.status("trying", "Connecting");
 		this.label();
 		this.note("", "try", channel === "auto" ? "The first channel that works." : `${names[channel]} and nothing else.`);
 		set.on("channelConnect", ({ channel: { type }, reconnecting, resumed, held }) => {
 			this.faults = {};
+			this.fresh = false;
 			this.status("up", `Connected over ${names[type]}`);
 			const how = resumed ? " again, with nothing lost" : reconnecting ? " again, as a new client" : "";
 			const slow = held ? "" : " Other tabs hold the connections of this browser, so messages come a little later.";
 			this.note("good", "up", `Connected over ${names[type]}${how}.${slow}`, `client …${set.clientId.slice(-6)}`);
+			if (all.length === 0) void learn();
 		});
-		set.on("channelFault", ({ channelId, message }) => {
+		set.on("channelFault", ({ channelId, message, code, name, told, setting }) => {
 			// One entry of each is enough, and one where nothing can be reached at all: the end before stays in view.
 			for (const id of channelId ? [channelId] : Object.keys(this.faults)) this.faults[id]?.remove();
-			this.faults[channelId] = this.note("wait", "next", channelId ? `${channelId} did not work: ${message}` : message);
+			this.faults[channelId] = channelId
+				? this.note("wait", "next", `${channelId} did not work: ${message}`, told && [code, name, setting].filter(Boolean).join(" · "))
+				: this.note("wait", "try", "The server's list of channels could not be had. Trying again.", message);
+			if (this.fresh && !channelId) this.status("trying", "No list of channels. Trying again");
 		});
 		set.on("channelDisconnect", (end) => set === this.set && this.ended(end));
 		if (!destination) return void set.connect().catch(() => {}); // told by the events
@@ -139,6 +144,7 @@ class Bank {
 		const text = gone === "unknown" ? "The server was restarted, or is another; connecting anew." : message;
 		const more = [name, setting, incident && `incident ${incident}`, willReconnect && (retryAfterMillis ? `back in ${Math.ceil(retryAfterMillis / 1000)} s` : "coming back")];
 		this.faults = {};
+		this.fresh = false;
 		this.note(willReconnect ? "wait" : code === 4000 ? "" : "bad", code, text, more.filter(Boolean).join(" · "));
 		this.live = willReconnect;
 		const why = gone === "unknown" ? "The server was restarted" : (reasons[kind] ?? message);
@@ -287,25 +293,32 @@ function missing(offered) {
 	});
 }
 
+/** Learns what the server has. Where that fails the journals say why, and the first connection asks again. */
+async function learn() {
+	try {
+		const { channels, destinations = [{ id: destination }] } = await (await fetch("/config.json", { signal: AbortSignal.timeout(5000) })).json();
+		if (all.length > 0) return; // the other bank was quicker
+		all = channels;
+		if (!destinations.some(({ id }) => id === destination)) {
+			destination = undefined;
+			missing(destinations);
+			for (const bank of banks) if (bank.set) bank.start(bank.channel);
+		}
+	} catch {
+		// then only "auto" can be chosen
+	}
+	for (const type of Object.keys(names)) {
+		const absent = !all.some((channel) => channel.type === type);
+		for (const input of document.querySelectorAll(`[data-testid=channel-${type}]`)) input.disabled = absent;
+	}
+	shell();
+}
+
 const banks = [];
 let all = [];
 let destination = "chat"; // undefined: none that the server has
 for (const [side, title] of [["left", "Left bank"], ["right", "Right bank"]]) banks.push(new Bank(side, title));
 gate.before(banks[0].root);
 gate.after(banks[1].root);
-try {
-	const { channels, destinations = [{ id: destination }] } = await (await fetch("/config.json", { signal: AbortSignal.timeout(5000) })).json();
-	all = channels;
-	if (!destinations.some(({ id }) => id === destination)) {
-		destination = undefined;
-		missing(destinations);
-	}
-} catch {
-	// then only "auto" can be chosen, and its journal says what is wrong
-}
-for (const type of Object.keys(names)) {
-	if (all.some((channel) => channel.type === type)) continue;
-	for (const input of document.querySelectorAll(`[data-testid=channel-${type}]`)) input.disabled = true;
-}
-shell();
+await learn();
 for (const bank of banks) bank.start("auto");

@@ -151,6 +151,20 @@ describe("the page", () => {
 		}
 	}, 60_000);
 
+	it("says plainly that there is no list of channels, tries again, and then has them all", async () => {
+		await page.route("**/config.json", (route) => route.abort());
+		await page.goto(server.url);
+		const { log, status } = { log: bank("left").getByTestId("log"), status: bank("left").getByTestId("status") };
+		await log.getByText("The server's list of channels could not be had. Trying again.").waitFor();
+		await status.getByText("No list of channels. Trying again").waitFor();
+		expect(await log.getByText("config.json could not be reached").count()).toBe(1);
+		expect(await bank("left").getByTestId("channel-streaming").isEnabled()).toBe(false);
+		await page.unroute("**/config.json");
+		await connected("left", "websocket");
+		await choose("left", "streaming");
+		expect(await page.getByTestId("curl").textContent()).toBe(`curl -N ${server.url}streaming/chat/room.lobby`);
+	});
+
 	it("tells in words what became of the server, keeps that in view while it waits, and comes back", async () => {
 		let other: Sluice | undefined = await Sluice.start();
 		const { url } = other;
@@ -165,7 +179,7 @@ describe("the page", () => {
 			const log = bank("left").getByTestId("log");
 			await stop("SIGKILL");
 			await page.waitForTimeout(5000); // several attempts
-			expect(await log.getByText("config.json could not be read").count()).toBe(1);
+			expect(await log.getByText("config.json could not be reached").count()).toBe(1);
 			const inView = (entry: Element): boolean => entry.getBoundingClientRect().top >= (entry.closest("ol") as Element).getBoundingClientRect().top;
 			expect(await log.locator("li").filter({ hasText: "4008" }).first().evaluate(inView)).toBe(true);
 			other = await Sluice.start(new URL(url).host);

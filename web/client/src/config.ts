@@ -65,14 +65,14 @@ export async function loadChannels({ channels = "/config.json", baseUrl, destina
 }
 
 async function readConfig(url: string): Promise<ServerConfig> {
-	const unread = (why: Disconnect, final: boolean): Unlisted => new Unlisted({ ...why, message: `${url} could not be read: ${why.message}`, reconnect: "yes", told: false }, final);
+	const unread = (why: Disconnect, final: boolean, done = "read"): Unlisted => new Unlisted({ ...why, message: `${url} could not be ${done}: ${why.message}`, reconnect: "yes", told: false }, final);
 	let response: Response;
 	let text: string;
 	try {
 		response = await fetch(url, { signal: AbortSignal.timeout(5000) });
 		text = await response.text();
 	} catch (error) {
-		throw unread(lost(String(error)), false);
+		throw unread(lost(String(error)), false, "reached");
 	}
 	const { status } = response;
 	if (!response.ok) {
