@@ -3,6 +3,7 @@ package client
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +55,9 @@ func TestCauses(t *testing.T) {
 				info := c.code.Info()
 				if got := lost[0].Cause; got.Code != c.code || got.Name != info.Name || got.Message != info.Sentence || got.Kind != c.kind || got.Incident != "i1" {
 					t.Errorf("lost for %+v", got)
+				}
+				if got := lost[0].Cause; got.Setting != info.Setting || info.Setting != "" && (got.Value != 1.5 || !strings.Contains(got.Error(), info.Setting+" = 1.5;")) {
+					t.Errorf("lost for %s = %v: %v", got.Setting, got.Value, got)
 				}
 				if lost[0].Delay < time.Duration(info.RetryAfterMillis)*time.Millisecond {
 					t.Errorf("comes back after %v", lost[0].Delay)

@@ -25,17 +25,17 @@ var (
 // Error is the reason of a refused request, or of an end: what the server said or, where it said nothing, what this side concluded (codes 4008, 4027 and
 // 4028). Codes are listed in docs/protocol.md section 7.
 type Error struct {
-	Code       message.Code    // stable, 4000 and up
-	Kind       EndKind         // what that means for a program
-	Name       string          // its name: "unknown-destination"
-	Message    string          // a sentence for people
-	Detail     string          // what exactly, where there is more to say
-	Setting    string          // the server's setting behind it, if there is one
-	Value      json.RawMessage // its value
-	Incident   string          // also in the server's log
-	Reconnect  string          // "yes", "no" or "after"
-	RetryAfter time.Duration   // how long to wait first, where the server asks for it
-	Away       time.Duration   // of client-asleep: for how long
+	Code       message.Code  // stable, 4000 and up
+	Kind       EndKind       // what that means for a program
+	Name       string        // its name: "unknown-destination"
+	Message    string        // a sentence for people
+	Detail     string        // what exactly, where there is more to say
+	Setting    string        // the server's setting behind it, if there is one
+	Value      any           // what that is set to: a float64 in the unit its name says, of some refusals a bool; nil: not told
+	Incident   string        // also in the server's log
+	Reconnect  string        // "yes", "no" or "after"
+	RetryAfter time.Duration // how long to wait first, where the server asks for it
+	Away       time.Duration // of client-asleep: for how long
 
 	concluded bool // on this side
 }
@@ -46,8 +46,8 @@ func (e *Error) Error() string {
 	fmt.Fprintf(&b, "%s (%d %s", strings.TrimSuffix(e.Message, "."), e.Code, e.Name)
 	if e.Setting != "" {
 		fmt.Fprintf(&b, "; setting %s", e.Setting)
-		if len(e.Value) > 0 {
-			fmt.Fprintf(&b, " = %s", e.Value)
+		if value, err := json.Marshal(e.Value); err == nil && e.Value != nil {
+			fmt.Fprintf(&b, " = %s", value)
 		}
 	}
 	if e.Incident != "" {

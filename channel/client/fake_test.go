@@ -152,8 +152,12 @@ func (f *fake) find(id, secret string) *fakeClient {
 // endLine is what a client that has ended is told. f.mu is held.
 func endLine(operation string, code message.Code) string {
 	info := code.Info()
-	return fmt.Sprintf(`{"type":"control","operation":%q,"reason":"expired","code":%d,"name":%q,"message":%q,"reconnect":%q,"retryAfterMillis":%d,"incident":"i1"}`,
-		operation, code, info.Name, info.Sentence, info.Reconnect, info.RetryAfterMillis)
+	value := ""
+	if info.Setting != "" {
+		value = fmt.Sprintf(`"setting":%q,"value":1.5,`, info.Setting)
+	}
+	return fmt.Sprintf(`{"type":"control","operation":%q,"reason":"expired","code":%d,"name":%q,"message":%q,"reconnect":%q,"retryAfterMillis":%d,%s"incident":"i1"}`,
+		operation, code, info.Name, info.Sentence, info.Reconnect, info.RetryAfterMillis, value)
 }
 
 func refusal(id string, code message.Code) string {

@@ -31,16 +31,16 @@ type line struct {
 	Reason    string   `json:"reason"`
 	spans
 
-	Code             int             `json:"code"`
-	Name             string          `json:"name"`
-	Message          string          `json:"message"`
-	FaultString      string          `json:"faultString"`
-	FaultDetail      string          `json:"faultDetail"`
-	Reconnect        string          `json:"reconnect"`
-	RetryAfterMillis int64           `json:"retryAfterMillis"`
-	Setting          string          `json:"setting"`
-	Value            json.RawMessage `json:"value"`
-	Incident         string          `json:"incident"`
+	Code             int    `json:"code"`
+	Name             string `json:"name"`
+	Message          string `json:"message"`
+	FaultString      string `json:"faultString"`
+	FaultDetail      string `json:"faultDetail"`
+	Reconnect        string `json:"reconnect"`
+	RetryAfterMillis int64  `json:"retryAfterMillis"`
+	Setting          string `json:"setting"`
+	Value            any    `json:"value"`
+	Incident         string `json:"incident"`
 }
 
 // window is how much the server lets be unconfirmed.
