@@ -121,6 +121,7 @@ func (h *Held) Attach(c *flexsession.FlexClient, attach, have uint64, cookie *bo
 	if over { // it came too late: nobody else takes the answer off c any more
 		c.Detach(h, cause)
 	}
+	h.Retime() // a reload has told those that were attached then
 	h.Wake()
 	return line, true
 }
@@ -213,7 +214,8 @@ func (h *Held) watch(rhythm func(*channel.ChannelDefinition) Rhythm) {
 func (h *Held) Retime() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.rhythm != nil { // else it starts by what is current then
+	Tune(h.conn, h.Channel()) // Guard did so by what was current when the request came; a connection that has ended says so to its reader
+	if h.rhythm != nil {      // else it starts by what is current then
 		h.pulse.Retime(h.rhythm(h.Channel()))
 	}
 }

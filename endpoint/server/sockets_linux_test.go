@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bufio"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -9,10 +10,12 @@ import (
 	"net/http/httptrace"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"sluice/endpoint/endpointtest"
 	"sluice/endpoint/server"
 )
 
@@ -91,5 +94,66 @@ func TestDeadPeerTimeoutOfTheLastChannel(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A reload sets the dead-peer-timeout-millis of sockets and streams that are open.
+func TestReloadOfTheDeadPeerTimeout(t *testing.T) {
+	const stream = `{"type":"control","operation":"attach","attach":1,"have":0}`
+	set := func(d time.Duration) func(*server.Options) {
+		return func(o *server.Options) {
+			for i := range o.Channels {
+				o.Channels[i].DeadPeerTimeout = d
+			}
+		}
+	}
+	s := startReal(t, set(time.Second))
+	base := "http://" + s.Addr("main").String()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	ask := func(method, path, body string, headers ...string) (net.Conn, *http.Response) {
+		t.Helper()
+		var conn net.Conn
+		trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { conn = i.Conn }}
+		r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), method, base+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		for i := 0; i < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		resp, err := transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		return conn, resp
+	}
+	_, resp := ask("POST", "/streaming", connectLine)
+	connected := endpointtest.ReadLines(t, resp.Body)[0]["headers"].(map[string]any)
+	bearer := fmt.Sprintf("Bearer %s.%s", connected["DSId"], connected["DSSecret"])
+	open, resp := ask("POST", "/streaming?command=open", stream, "Authorization", bearer)
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("open: %d", resp.StatusCode)
+	}
+	bufio.NewReader(resp.Body).ReadString('\n') // it has begun
+	socket, resp := ask("GET", "/websocket", "", "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("upgrade: %d", resp.StatusCode)
+	}
+	for _, want := range []int{1000, 7000} {
+		for name, c := range map[string]net.Conn{"stream": open, "socket": socket} {
+			got, until := 0, time.Now().Add(10*time.Second)
+			for got = userTimeout(t, c.RemoteAddr(), c.LocalAddr()); got != want && time.Now().Before(until); got = userTimeout(t, c.RemoteAddr(), c.LocalAddr()) {
+				time.Sleep(time.Millisecond) // the socket has its 101, and may begin after the reload
+			}
+			if got != want {
+				t.Errorf("%s: %d ms, want %d", name, got, want)
+			}
+		}
+		if _, err := s.Reload(endpointtest.Options(set(7 * time.Second))); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

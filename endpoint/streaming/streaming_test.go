@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,6 +57,35 @@ func TestForeignStreams(t *testing.T) {
 		c.Publish("chat", "", "all is well")
 		c.WantMessages("all is well")
 		thief.Subscribe("chat", "")
+	})
+}
+
+// A stream that was opened before a reload, and is attached after it, goes by the times that hold then.
+func TestAttachAfterAReload(t *testing.T) {
+	endpointtest.Run(t, nil, func(t *testing.T, r *endpointtest.Rig) {
+		c := r.Connect(channel.Streaming)
+		stream, id := probe(t, r, c)
+		faster := func(o *server.Options) {
+			for i := range o.Channels {
+				o.Channels[i].ServerHeartbeat = time.Second
+			}
+		}
+		if _, err := r.Server.Reload(endpointtest.Options(faster)); err != nil {
+			t.Fatal(err)
+		}
+		c.Ask(fmt.Sprintf(`{"type":"control","operation":"attach","attach":2,"have":0,"streamId":%q}`, id), "")
+		var beats atomic.Int32
+		go func() {
+			for b, err := stream.ReadByte(); err == nil; b, err = stream.ReadByte() {
+				if b == 0 {
+					beats.Add(1)
+				}
+			}
+		}()
+		time.Sleep(20 * time.Second)
+		if n := beats.Load(); n < 15 || n > 20 {
+			t.Errorf("%d heartbeats in 20 seconds, want one each", n)
+		}
 	})
 }
 
