@@ -18,7 +18,7 @@ import (
 // docs/failover.md says what this is for.
 
 // onFailover is what hears of reports of failover: the log, and the counters. Where the channel that works is the one that was tried first, as after a restart of the server, nobody has failed over: the report is in the log for who
-// looks for it, and not counted.
+// looks for it, and not counted. Nor is a try in vain of the channel that works in the end: nobody has moved on from it.
 func (s *Server) onFailover(log zerolog.Logger) func(*flexsession.FlexClient, flexsession.Peer, flexsession.Failover) {
 	return func(c *flexsession.FlexClient, peer flexsession.Peer, f flexsession.Failover) {
 		user, tried, moved := "", zerolog.Arr(), f.Tried[0].Channel != f.Endpoint
@@ -26,7 +26,7 @@ func (s *Server) onFailover(log zerolog.Logger) func(*flexsession.FlexClient, fl
 			user = p.Name
 		}
 		for _, t := range f.Tried {
-			if moved {
+			if moved && t.Channel != f.Endpoint {
 				s.metrics.failovers.WithLabelValues(s.known(t.Channel), f.Endpoint, knownCode(t.Code)).Inc()
 			}
 			d := zerolog.Dict().Str("channelId", t.Channel).Int64("millis", t.Took.Milliseconds())
