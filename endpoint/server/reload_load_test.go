@@ -325,5 +325,11 @@ func TestReloadTellsOfPasswords(t *testing.T) {
 		c = r.Connect(channel.LongPoll)
 		c.Do("command", `"operation":"login","body":"YWxpY2U6d29uZGVybGFuZA=="`)
 		reload(nil, "security/password-file: 1 user to <nil> (1, 1)")
+
+		reload(first, "security/password-file: <nil> to 1 user (0, 0)")
+		c = r.Connect(channel.Streaming)
+		c.Do("command", `"operation":"login","body":"YWxpY2U6d29uZGVybGFuZA=="`)
+		c.Do("command", `"operation":"disconnect"`)
+		reload(nil, "security/password-file: 1 user to <nil> (1, 0)") // her session, which has no client left
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"sluice/channel"
 	"sluice/flexsession"
 )
 
@@ -18,8 +19,14 @@ func (t *touch) none() bool { return !t.all && len(t.channels)+len(t.destination
 
 // census is what lives, as far as touches ask for it.
 type census struct {
-	sessions map[string]string // the channel of each session, by its id
+	sessions map[string]place // by id
 	clients  []resident
+}
+
+// place is a session.
+type place struct {
+	channel string
+	user    string // of its record, as of a resident
 }
 
 // resident is a client.
@@ -30,17 +37,28 @@ type resident struct {
 	user         string // "" also of a login that ends by itself, which no password file is about
 }
 
+// listed is the name by which a password file may know p, who may be nil.
+func listed(p *channel.Principal) string {
+	if p == nil || !p.Expires.IsZero() {
+		return ""
+	}
+	return p.Name
+}
+
 func newCensus(g *flexsession.Registry) *census {
-	c := &census{sessions: map[string]string{}}
+	c := &census{sessions: map[string]place{}}
 	for _, s := range g.Sessions() {
-		c.sessions[s.ID()] = s.Endpoint()
+		one := place{channel: s.Endpoint()}
+		if of, ok := s.(interface{ Record() *flexsession.Record }); ok {
+			if r := of.Record(); r != nil {
+				one.user = listed(r.Principal())
+			}
+		}
+		c.sessions[s.ID()] = one
 	}
 	for _, client := range g.Clients() {
 		f := client.Facts()
-		one := resident{channel: f.Channel, sessions: f.Sessions}
-		if p := client.Principal(); p != nil && p.Expires.IsZero() {
-			one.user = p.Name
-		}
+		one := resident{channel: f.Channel, sessions: f.Sessions, user: listed(client.Principal())}
 		for _, s := range client.Subscriptions() {
 			if d := s.Destination(); !slices.Contains(one.destinations, d) {
 				one.destinations = append(one.destinations, d)
@@ -66,13 +84,13 @@ func (c *census) touched(touches ...touch) (sessions, clients int) {
 		return len(c.sessions), len(c.clients)
 	}
 	found := map[string]bool{}
-	for id, channel := range c.sessions {
-		if slices.Contains(all.channels, channel) {
+	for id, one := range c.sessions {
+		if slices.Contains(all.channels, one.channel) || all.users[one.user] {
 			found[id] = true
 		}
 	}
 	for _, one := range c.clients {
-		user := one.user != "" && all.users[one.user]
+		user := all.users[one.user]
 		subscribed := slices.ContainsFunc(one.destinations, func(d string) bool { return slices.Contains(all.destinations, d) })
 		if subscribed || user {
 			for _, id := range one.sessions {
