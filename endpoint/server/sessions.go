@@ -94,7 +94,7 @@ func (s *Server) sessionChannel(id string) *channel.ChannelDefinition {
 	return first
 }
 
-// stayAlive tells the store at once, and then every so often, that sessions may be active: so much is known after a crash.
+// stayAlive tells the store at once, and then every so often, that sessions may be active: so much is known after a crash. A disk that hangs is not asked again before it has answered.
 func (s *Server) stayAlive() {
 	if s.opts().Sessions == nil {
 		return
@@ -104,6 +104,6 @@ func (s *Server) stayAlive() {
 			log := s.opts().Log("Endpoint.FlexSession")
 			log.Error().Err(err).Msg("the store of sessions cannot be written")
 		}
+		s.wheel.Schedule(&s.alive, filestore.AliveInterval, s.stayAlive)
 	})
-	s.wheel.Schedule(&s.alive, filestore.AliveInterval, s.stayAlive)
 }
