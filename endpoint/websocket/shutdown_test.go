@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"net"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -56,6 +58,58 @@ func TestUpgradeDuringTheEnd(t *testing.T) {
 		synctest.Wait()
 		if _, sessions := r.Server.Registry().Count(); sessions != 0 {
 			t.Errorf("%d sessions", sessions)
+		}
+	})
+}
+
+// faulty are connections whose writes, once that is asked for, wait and then panic.
+type faulty struct {
+	net.Listener
+	armed atomic.Bool
+	fail  chan struct{}
+}
+
+type faultyConn struct {
+	net.Conn
+	l *faulty
+}
+
+func (l *faulty) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return &faultyConn{c, l}, err
+}
+
+func (c *faultyConn) Write(b []byte) (int, error) {
+	if c.l.armed.Load() {
+		<-c.l.fail
+		panic("a write fails")
+	}
+	return c.Conn.Write(b)
+}
+
+// A writer that fails badly ends its connection, also while the reader waits for it to make room.
+func TestPanicWhileWriting(t *testing.T) {
+	var causes []flexsession.Cause
+	l := flexsession.Listener{SessionDestroyed: func(_ flexsession.Session, c flexsession.Cause) { causes = append(causes, c) }}
+	endpointtest.Run(t, listening(l), func(t *testing.T, r *endpointtest.Rig) {
+		inner := *r
+		inner.Net = endpointtest.Listen("192.0.2.9:80")
+		bad := &faulty{Listener: inner.Net, fail: make(chan struct{})}
+		s := http.Server{Handler: r.Server.Handler("main")}
+		go s.Serve(bad)
+		defer s.Close()
+		c := connected(t, &inner)
+		synctest.Wait()
+		bad.armed.Store(true)
+		const ping = `{"type":"command","operation":"client_ping","messageId":"p"}`
+		c.Frame(endpointtest.Fin|endpointtest.Text, ping)
+		synctest.Wait() // its answer is being written
+		c.Frame(endpointtest.Fin|endpointtest.Text, strings.Repeat(ping+"\n", 1000))
+		synctest.Wait()
+		close(bad.fail)
+		synctest.Wait()
+		if _, sessions := r.Server.Registry().Count(); sessions != 0 || len(causes) != 1 || causes[0].Code != message.CodeInternalError {
+			t.Errorf("%d sessions are left, ended: %v", sessions, causes)
 		}
 	})
 }

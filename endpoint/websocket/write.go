@@ -158,7 +158,7 @@ func (c *conn) write() {
 	defer func() {
 		if p := recover(); p != nil {
 			c.core().Logger.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Msg("a connection failed while writing")
-			c.net.Close()
+			c.writeFailed(flexsession.Because(message.CodeInternalError))
 		}
 	}()
 	buf := c.pools.buffers.get()
@@ -170,7 +170,7 @@ func (c *conn) write() {
 		}
 		*buf = b[:0]
 		if err := c.send(b); err != nil {
-			c.writeFailed()
+			c.writeFailed(endpoint.Lost(c.net, c.def(), message.CodeConnectionLost))
 			return
 		}
 		if last {
@@ -242,10 +242,10 @@ func (c *conn) send(b []byte) error {
 	return nil
 }
 
-func (c *conn) writeFailed() {
+func (c *conn) writeFailed(cause flexsession.Cause) {
 	c.mu.Lock()
 	if c.closing == nil {
-		c.cause, c.closing = endpoint.Lost(c.net, c.def(), message.CodeConnectionLost).WithIncident(), []byte{}
+		c.cause, c.closing = cause.WithIncident(), []byte{}
 	}
 	c.writing, c.closed = false, true
 	c.giveRoom()
