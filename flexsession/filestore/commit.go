@@ -84,18 +84,7 @@ func (s *Store) join(change func(*tx), alone bool) (g *group, first bool, err er
 // commit writes a group. It waits for the transaction before it; until then the group may grow.
 func (s *Store) commit(g *group) {
 	defer close(g.done)
-	g.err = ErrDamaged // where a damaged page makes the transaction panic
-	g.err = s.db.Update(func(b *bbolt.Tx) error {
-		s.mu.Lock()
-		s.next = nil
-		s.mu.Unlock()
-		t := buckets(b)
-		for _, change := range g.changes {
-			change(t)
-		}
-		return t.err
-	})
-	if g.err == nil {
+	if g.err = s.update(g); g.err == nil {
 		return
 	}
 	g.err = fmt.Errorf("write %s: %w", s.path, g.err)
@@ -107,6 +96,25 @@ func (s *Store) commit(g *group) {
 	if g.alone {
 		s.log.Error().Err(g.err).Msg("sessions that have ended could not be dropped from the store")
 	}
+}
+
+// update is the transaction of a group. A damaged page may make it panic: that is an error like any other, and not the end of the process.
+func (s *Store) update(g *group) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrDamaged, p)
+		}
+	}()
+	return s.db.Update(func(b *bbolt.Tx) error {
+		s.mu.Lock()
+		s.next = nil
+		s.mu.Unlock()
+		t := buckets(b)
+		for _, change := range g.changes {
+			change(t)
+		}
+		return t.err
+	})
 }
 
 func buckets(b *bbolt.Tx) *tx {

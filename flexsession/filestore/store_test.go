@@ -205,6 +205,21 @@ func transaction(t testing.TB, s *Store) (id int) {
 	return id
 }
 
+// A transaction that panics, as one that comes to a damaged page does, fails for those who are part of it; the process and the store go on, also where nobody waits.
+func TestPanicInATransaction(t *testing.T) {
+	s := opened(t, t.TempDir())
+	bad := func(*tx) { panic("page 7: invalid type") }
+	if err := s.write(bad); !errors.Is(err, ErrDamaged) {
+		t.Errorf("the error is %v", err)
+	}
+	s.later(bad)
+	s.running.Wait()
+	must(t, s.Commit("token", session(t, "id", "state"), later()))
+	if got := state(t, s, "token"); got != "state" {
+		t.Errorf("the state is %s", got)
+	}
+}
+
 // Each writer finds what it has written, whoever else writes.
 func TestManyWriters(t *testing.T) {
 	dir := t.TempDir()
