@@ -1,6 +1,7 @@
 package flexsession
 
 import (
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -25,6 +26,23 @@ func TestSilentAtTheLastMoment(t *testing.T) {
 			t.Errorf("its connection ended by %v", cause)
 		}
 		l.c.End(Because(message.CodeAdministrator))
+	})
+}
+
+// So is one that was found to be away: it has the rest of its time, and its end says how it was lost.
+func TestAwayAtTheLastMoment(t *testing.T) {
+	living(t, channel.ChannelDefinition{Kind: channel.WebSocket, ReliableReconnectDuration: 15 * time.Second}, nil, func(t *testing.T, l *life) {
+		tr := l.on()
+		l.c.Attach(tr, 1, 0)
+		l.c.Detach(tr, Cause{Code: message.CodeConnectionLost, Incident: "seven"})
+		time.Sleep(10 * time.Second)
+		l.c.Touch()
+		time.Sleep(5 * time.Second)
+		l.c.stayedAway()
+		l.want(t, time.Minute, 25*time.Second, message.CodeClientVanished)
+		if detail := l.c.Ended().Detail; !strings.Contains(detail, "connection-lost (incident seven)") {
+			t.Errorf("its end says %q", detail)
+		}
 	})
 }
 
