@@ -38,7 +38,7 @@ type conn struct {
 	wrote   atomic.Uint64 // bytes
 
 	mu       sync.Mutex // guards the following
-	started  bool       // the pulse runs
+	started  bool       // the pulse runs; nothing is written before
 	client   *flexsession.FlexClient
 	out      *[]byte       // replies to be written before anything else
 	control  []byte        // control frames to be written
@@ -68,6 +68,9 @@ func (c *conn) start() {
 	c.mu.Lock()
 	c.started = true
 	c.pulse.Start(c.core().Wheel, endpoint.RhythmOf(c.def()), c)
+	if c.again { // it has been ended already, by who heard of its session
+		c.wakeLocked()
+	}
 	c.mu.Unlock()
 	c.core().Open.Hijacked(c.net)
 	endpoint.Tune(c.net, c.def()) // Guard did so by what was current then; a connection that has ended says so to its reader

@@ -24,7 +24,7 @@ func (c *conn) wakeLocked() {
 		return
 	}
 	c.again = true
-	if !c.writing {
+	if c.started && !c.writing {
 		c.writing = true
 		go c.write()
 	}
