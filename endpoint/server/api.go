@@ -76,7 +76,7 @@ func (a *api) authorise(next http.Handler) http.Handler {
 			return
 		}
 		event := a.log.Debug()
-		if r.Method == http.MethodPut || r.URL.Path == "/api/v1/disconnect" || r.URL.Path == "/api/v1/reload" {
+		if r.Method == http.MethodPut || r.URL.Path == apiPath+"/disconnect" || r.URL.Path == apiPath+"/reload" {
 			event = a.log.Info() // who changed something, or ended others
 		}
 		event.Str("key", id).Str("method", r.Method).Str("path", r.URL.Path).Msg("request")
