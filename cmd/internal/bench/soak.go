@@ -3,13 +3,9 @@ package bench
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,58 +67,21 @@ func soakFiles() (map[string][]byte, error) {
 	return map[string][]byte{configFile: soakConfig, "passwords": fmt.Appendf(nil, "alice:%s:friends\n", hash)}, nil
 }
 
-// The phases of a soak, for those who stay.
-const (
-	phaseQuiet int32 = iota // all stay and hear, and do nothing
-	phaseBusy               // all publish, and have troubles
-	phaseOver               // all leave
-)
-
 // soak is one run.
 type soak struct {
+	*world
 	opts SoakOptions
-	http *http.Client
-	at   map[string]place // channels by id
 
 	phase      atomic.Int32
 	published  []atomic.Uint32 // by honest client, programs last: its last message that was acknowledged
 	subscribed sync.WaitGroup  // those honest clients that are not there yet
-	connected  atomic.Int64    // clients that the server has made
 	troubles   atomic.Int64
-	stalls     stalls
 
-	mu        sync.Mutex // guards the following, and the ledgers of the witnesses
-	deck      []visit    // not yet dealt
+	// What follows is guarded by world.mu, as the ledgers of the witnesses are.
+	deck      []visit // not yet dealt
 	dealt     *rand.Rand
 	paid      map[string]int // visits that went as they should
-	ends      map[int]int    // ends that guests were told, by code
 	witnesses []witness
-	faults    []fault
-}
-
-// fault is one way in which the server has failed.
-type fault struct {
-	who, first string // the first time
-	times      int
-}
-
-// place is where a channel is.
-type place struct {
-	kind client.Kind
-	url  *url.URL
-}
-
-// fail notes a fault of the server, which who has met.
-func (s *soak) fail(who string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range s.faults {
-		if s.faults[i].who == who {
-			s.faults[i].times++
-			return
-		}
-	}
-	s.faults = append(s.faults, fault{who, err.Error(), 1})
 }
 
 // count runs f while no ledger changes.
@@ -130,24 +89,6 @@ func (s *soak) count(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f()
-}
-
-// told notes an end, which must be explained.
-func (s *soak) told(l soakLine) {
-	if l.Code == 0 && l.Reason != "" {
-		return // gone for a reason that has no code, such as more confirmed than sent
-	}
-	if why := unexplainedLine(l); why != "" {
-		s.fail("an end", fmt.Errorf("%s: %s", why, l.raw))
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ends[l.Code]++
-}
-
-// guest makes one that has not connected.
-func (s *soak) guest(ctx context.Context, rng *rand.Rand) *guest {
-	return &guest{s: s, ctx: ctx, rng: rng}
 }
 
 // deal takes the next visit off the deck, which holds each of them once, and is shuffled anew when it is empty.
@@ -178,21 +119,17 @@ func (s *soak) unpaid() (n int) {
 // Soak lets clients of every kind come and go, looks at the server meanwhile and afterwards, and reports. An error says that there was nothing to judge.
 func Soak(ctx context.Context, opts SoakOptions) (*SoakReport, error) {
 	opts.defaults()
+	w, err := newWorld(opts.URL, opts.Internal, opts.Visitors, map[string]client.Kind{
+		"frail": client.WebSocket, "strict-streaming": client.Streaming, "strict-longpoll": client.LongPoll,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer w.http.CloseIdleConnections()
 	s := &soak{
-		opts: opts, at: make(map[string]place), published: make([]atomic.Uint32, opts.Faithful+opts.Programs), paid: make(map[string]int), ends: make(map[int]int),
+		world: w, opts: opts, published: make([]atomic.Uint32, opts.Faithful+opts.Programs), paid: make(map[string]int),
 		dealt: rand.New(rand.NewPCG(opts.Seed, 0)),
-		http:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: opts.Visitors, IdleConnTimeout: 10 * time.Second}},
 	}
-	defer s.http.CloseIdleConnections()
-	base, err := url.Parse(opts.URL)
-	if err != nil || base.Host == "" || opts.Internal == "" {
-		return nil, errors.New("bench: a soak needs the address of the server, and of its internal listener")
-	}
-	for id, kind := range map[string]client.Kind{"websocket": client.WebSocket, "frail": client.WebSocket, "streaming": client.Streaming,
-		"strict-streaming": client.Streaming, "longpoll": client.LongPoll, "strict-longpoll": client.LongPoll} {
-		s.at[id] = place{kind, base.JoinPath(id)}
-	}
-	s.opts.URL = strings.TrimSuffix(opts.URL, "/")
 	return s.run(ctx)
 }
 
@@ -203,7 +140,7 @@ func (s *soak) run(ctx context.Context) (*SoakReport, error) {
 		return nil, err
 	}
 	var err error
-	if r.base, err = s.stable(ctx); err != nil {
+	if r.base, err = s.stable(ctx, soakSession+patience); err != nil {
 		return nil, err
 	}
 	life, hangUp := context.WithCancel(ctx)
@@ -276,22 +213,6 @@ func (s *soak) warmUp(ctx context.Context) error {
 	return nil
 }
 
-// stable is what the server says when it has come to rest: the same several times.
-func (s *soak) stable(ctx context.Context) (*vitals, error) {
-	last, same := "", 0
-	v, ok, err := s.settle(ctx, soakSession+patience, func(v *vitals) bool {
-		now := v.String()
-		if same++; now != last {
-			last, same = now, 0
-		}
-		return same >= 5 && v.living() == 0
-	})
-	if err == nil && !ok {
-		err = fmt.Errorf("the server does not come to rest: %v", v)
-	}
-	return v, err
-}
-
 // rounds lets guests come and go for the time there is, and takes the heap each time when only the honest are there.
 func (s *soak) rounds(ctx context.Context, r *SoakReport) error {
 	bar := s.progress()
@@ -306,10 +227,7 @@ func (s *soak) rounds(ctx context.Context, r *SoakReport) error {
 		if err := s.rest(ctx, r); err != nil {
 			return err
 		}
-		s.mu.Lock()
-		broken := len(s.faults) > 0
-		s.mu.Unlock()
-		if broken && round == 0 {
+		if round == 0 && s.faulty() {
 			break // it is broken, however long it is looked at
 		}
 	}

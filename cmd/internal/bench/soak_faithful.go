@@ -14,6 +14,7 @@ import (
 // publish: each message once, and in order.
 type faithful struct {
 	*guest
+	s       *soak
 	number  int
 	home    string // the channel where it begins, and is while all are quiet: what it takes there is then always the same
 	ledger  *ledger
@@ -29,7 +30,7 @@ const (
 )
 
 func (s *soak) faithful(ctx context.Context, number int) *faithful {
-	f := &faithful{guest: s.guest(ctx, rand.New(rand.NewPCG(s.opts.Seed, uint64(number)))), number: number, home: soakChannels[number%len(soakChannels)], ledger: s.witness(fmt.Sprintf("honest client %d", number))}
+	f := &faithful{s: s, guest: s.guest(ctx, rand.New(rand.NewPCG(s.opts.Seed, uint64(number)))), number: number, home: soakChannels[number%len(soakChannels)], ledger: s.witness(fmt.Sprintf("honest client %d", number))}
 	f.promise = time.Second
 	f.hear = func(st stamp) {
 		s.count(func() { f.ledger.record(st) })
@@ -104,7 +105,7 @@ func (f *faithful) step() error {
 }
 
 // deliver sends the pending publication by ask, or again.
-func (f *faithful) deliver(send func(typ, fields string) (soakLine, error)) error {
+func (f *faithful) deliver(send func(typ, fields string) (serverLine, error)) error {
 	if err := granted(send("async", f.pending)); err != nil {
 		return err
 	}

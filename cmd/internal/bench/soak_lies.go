@@ -84,7 +84,7 @@ func halfFrame(g *guest) error {
 
 // mute opens a socket and says nothing.
 func mute(g *guest) error {
-	l, err := openSocket(g.ctx, g.s.at["websocket"].url)
+	l, err := openSocket(g.ctx, g.w.at["websocket"].url)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func wrongSecrets(g *guest) error {
 	if err := arrive(g, "websocket"); err != nil {
 		return err
 	}
-	thief := g.s.guest(g.ctx, g.rng)
+	thief := g.w.guest(g.ctx, g.rng)
 	defer thief.drop(false)
 	for _, ch := range soakChannels {
 		thief.id, thief.secret, thief.attach = g.id, g.secret[:len(g.secret)-1]+"_", 100
@@ -105,7 +105,7 @@ func wrongSecrets(g *guest) error {
 			thief.secret = g.secret[:len(g.secret)-1] + "-"
 		}
 		if err := thief.listen(ch); err == nil {
-			_, _ = thief.until(func(soakLine) bool { return false })
+			_, _ = thief.until(func(serverLine) bool { return false })
 		}
 		if thief.end == nil || thief.end.Reason != message.GoneUnknown {
 			return fmt.Errorf("a wrong secret on %s: %+v", ch, thief.end)
@@ -138,7 +138,7 @@ func displaced(g *guest) error {
 	}
 	old.drop(false)
 	old.end = nil
-	l, err := openSocket(g.ctx, g.s.at["websocket"].url)
+	l, err := openSocket(g.ctx, g.w.at["websocket"].url)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func displaced(g *guest) error {
 	if err := old.send(old.attachLine(fmt.Sprintf(`"DSId":%q,"secret":%q,`, old.id, old.secret))); err != nil {
 		return err
 	}
-	if _, err := old.until(func(l soakLine) bool { return l.Operation == "displaced" }); err != nil {
+	if _, err := old.until(func(l serverLine) bool { return l.Operation == "displaced" }); err != nil {
 		return err
 	}
 	if err := g.exchange(1); err != nil {
@@ -177,7 +177,7 @@ func unknownStream(g *guest) error {
 	if err := g.connect("streaming"); err != nil {
 		return err
 	}
-	_, l, err := g.fetch(http.MethodPost, g.s.at["streaming"].url.String()+"?command=close&streamId=nothing", "")
+	_, l, err := g.fetch(http.MethodPost, g.w.at["streaming"].url.String()+"?command=close&streamId=nothing", "")
 	if err := refused(message.CodeUnknownStream, l, err); err != nil {
 		return err
 	}
@@ -185,12 +185,12 @@ func unknownStream(g *guest) error {
 }
 
 func wrongTicket(g *guest) error {
-	_, l, err := g.fetch(http.MethodGet, g.s.at["streaming"].url.String()+"/soak/x?ticket=none", "")
+	_, l, err := g.fetch(http.MethodGet, g.w.at["streaming"].url.String()+"/soak/x?ticket=none", "")
 	return refused(message.CodeBadTicket, l, err)
 }
 
 func wrongKey(g *guest) error {
-	status, _, err := g.fetch(http.MethodGet, g.s.opts.URL+"/api/v1/info", "", "Authorization", "Bearer guess")
+	status, _, err := g.fetch(http.MethodGet, g.w.url+"/api/v1/info", "", "Authorization", "Bearer guess")
 	if err == nil && status != http.StatusUnauthorized {
 		err = fmt.Errorf("a wrong key: HTTP status %d", status)
 	}
@@ -228,14 +228,14 @@ func badLines(g *guest, ch string) error {
 }
 
 // reply sends a line that is no proper request, and takes the next reply there is.
-func (g *guest) reply(line string) (soakLine, error) {
+func (g *guest) reply(line string) (serverLine, error) {
 	if g.link.kind != client.WebSocket {
 		return g.post(line)
 	}
 	if err := g.send(line); err != nil {
-		return soakLine{}, err
+		return serverLine{}, err
 	}
-	return g.until(func(l soakLine) bool { return l.Type == "error" || l.Type == "acknowledge" })
+	return g.until(func(l serverLine) bool { return l.Type == "error" || l.Type == "acknowledge" })
 }
 
 // wrongNumbers leaves out a number, and repeats one.
@@ -287,7 +287,7 @@ func ahead(g *guest, ch string) error {
 
 // stray writes bytes to the server, and is cut off, whatever they are.
 func stray(g *guest, text string) error {
-	at, _ := url.Parse(g.s.opts.URL)
+	at, _ := url.Parse(g.w.url)
 	conn, err := dial(g.ctx, at, nil)
 	if err != nil {
 		return err

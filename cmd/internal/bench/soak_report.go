@@ -2,7 +2,6 @@ package bench
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -12,9 +11,6 @@ import (
 
 	"sluice/channel/message"
 )
-
-// heapTolerance is how much the heap of a later round may be above that of the first.
-const heapTolerance = 0.05
 
 // mustEnd are the codes that every soak brings about, by what visits do.
 var mustEnd = []message.Code{
@@ -49,45 +45,18 @@ type SoakEnd struct {
 
 // judge finds what is wrong with the server at the end.
 func (r *SoakReport) judge() {
-	r.Ends, r.Faults = r.table(), []string{}
+	r.Ends = r.table()
 	for _, n := range r.soak.paid {
 		r.Visits += n
 	}
-	if r.soak.opts.Log != nil {
-		for _, line := range r.soak.opts.Log.Errors() {
-			r.soak.fail("the server's log", errors.New(line))
-		}
-	}
-	for _, f := range r.soak.faults {
-		r.Faults = append(r.Faults, fmt.Sprintf("%s, %d times; first: %s", f.who, f.times, f.first))
-	}
-	wrong := func(format string, args ...any) { r.Faults = append(r.Faults, fmt.Sprintf(format, args...)) }
-	if r.end.living() != 0 {
-		wrong("after everyone has gone there are left: %v", r.end)
-	}
-	if r.end.Goroutines > r.base.Goroutines || r.end.Descriptors > r.base.Descriptors || r.end.Timers > r.base.Timers {
-		wrong("leaked: before there were %d goroutines, %d descriptors and %d timers, afterwards %d, %d and %d",
-			r.base.Goroutines, r.base.Descriptors, r.base.Timers, r.end.Goroutines, r.end.Descriptors, r.end.Timers)
-	}
-	for _, e := range r.end.unexplained() {
-		wrong("unexplained: %s", e)
-	}
-	if r.end.internal > 0 {
-		wrong("the server has failed %d requests with %d %s", r.end.internal, message.CodeInternal, message.CodeInternal)
-	}
-	if ended, made := r.end.ended("client"), int(r.soak.connected.Load()); ended < made {
-		wrong("%d clients were made, and %d have ended", made, ended)
-	}
+	r.Faults = r.soak.judge(r.soak.opts.Log, r.base, r.end)
 	for _, code := range mustEnd {
 		if r.ended(code) == 0 {
-			wrong("nothing has ended by %d %s", code, code)
+			r.Faults = append(r.Faults, fmt.Sprintf("nothing has ended by %d %s", code, code))
 		}
 	}
-	for _, heap := range r.Heaps {
-		if heap > r.Heaps[0]*(1+heapTolerance) {
-			wrong("the heap has grown from %.0f KiB after the first round to %.0f KiB", r.Heaps[0]/1024, heap/1024)
-			break
-		}
+	if why := grown(r.Heaps); why != "" {
+		r.Faults = append(r.Faults, why)
 	}
 }
 
@@ -102,7 +71,7 @@ func (r *SoakReport) ended(code message.Code) (n int) {
 }
 
 // unexplainedLine is what is wrong with the line that tells an end; empty: nothing.
-func unexplainedLine(l soakLine) string {
+func unexplainedLine(l serverLine) string {
 	info := message.Code(l.Code).Info()
 	switch {
 	case int(info.Code) != l.Code:

@@ -32,7 +32,7 @@ func slow(g *guest, ch string) error {
 
 // flood publishes n messages of about size bytes to the guest's own subtopic, by another client.
 func (g *guest) flood(n, size int) error {
-	other := g.s.guest(g.ctx, g.rng)
+	other := g.w.guest(g.ctx, g.rng)
 	defer other.drop(false)
 	if err := other.greet("streaming"); err != nil {
 		return err

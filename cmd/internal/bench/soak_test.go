@@ -28,7 +28,7 @@ func passing() *SoakReport {
 		return &vitals{Heap: 1 << 20, Goroutines: 12, Descriptors: 20, ends: make(map[endKey]int)}
 	}
 	r := &SoakReport{base: v(), end: v(), Heaps: []float64{1 << 20, 1.04 * (1 << 20), 0.5 * (1 << 20)}}
-	r.soak = &soak{paid: make(map[string]int), ends: make(map[int]int), published: make([]atomic.Uint32, 1)}
+	r.soak = &soak{world: &world{ends: make(map[int]int)}, paid: make(map[string]int), published: make([]atomic.Uint32, 1)}
 	for _, code := range mustEnd {
 		r.end.ends[endKey{"client", fmt.Sprint(int(code)), code.Info().Name}] = 3
 	}
@@ -123,17 +123,17 @@ func TestReadVitals(t *testing.T) {
 }
 
 func TestUnexplainedLine(t *testing.T) {
-	good := soakLine{Operation: "disconnect", Code: 4000, Name: "client-disconnect", Message: "The client disconnected.", Reconnect: "no", Incident: "x"}
+	good := serverLine{Operation: "disconnect", Code: 4000, Name: "client-disconnect", Message: "The client disconnected.", Reconnect: "no", Incident: "x"}
 	if why := unexplainedLine(good); why != "" {
 		t.Errorf("a good one: %s", why)
 	}
-	for name, spoil := range map[string]func(l *soakLine){
-		"code":      func(l *soakLine) { l.Code = 4999 },
-		"name":      func(l *soakLine) { l.Name = "unknown" },
-		"client":    func(l *soakLine) { l.Code, l.Name = int(message.CodeOffline), "offline" },
-		"message":   func(l *soakLine) { l.Message = "" },
-		"incident":  func(l *soakLine) { l.Incident = "" },
-		"reconnect": func(l *soakLine) { l.Reconnect = "" },
+	for name, spoil := range map[string]func(l *serverLine){
+		"code":      func(l *serverLine) { l.Code = 4999 },
+		"name":      func(l *serverLine) { l.Name = "unknown" },
+		"client":    func(l *serverLine) { l.Code, l.Name = int(message.CodeOffline), "offline" },
+		"message":   func(l *serverLine) { l.Message = "" },
+		"incident":  func(l *serverLine) { l.Incident = "" },
+		"reconnect": func(l *serverLine) { l.Reconnect = "" },
 	} {
 		l := good
 		if spoil(&l); unexplainedLine(l) == "" {
@@ -168,7 +168,7 @@ func TestStalls(t *testing.T) {
 // The same seed deals the same visits; each of them comes once before any comes twice, and has a name of its own.
 func TestDeck(t *testing.T) {
 	names := func(seed uint64) (all []string) {
-		s := &soak{dealt: rand.New(rand.NewPCG(seed, 0)), paid: make(map[string]int)}
+		s := &soak{world: new(world), dealt: rand.New(rand.NewPCG(seed, 0)), paid: make(map[string]int)}
 		for range soakVisits() {
 			all = append(all, s.deal().name)
 		}

@@ -31,7 +31,7 @@ func loginLogout(g *guest, ch string) error {
 	if err := g.subscribe("closed", ""); err != nil {
 		return err
 	}
-	tab := g.s.guest(g.ctx, g.rng)
+	tab := g.w.guest(g.ctx, g.rng)
 	defer tab.drop(false)
 	if ch != "websocket" {
 		tab.cookie = g.cookie
@@ -62,7 +62,7 @@ func administrator(g *guest, ch string) error {
 	if err := g.connect(ch); err != nil {
 		return err
 	}
-	operator := g.s.guest(g.ctx, g.rng)
+	operator := g.w.guest(g.ctx, g.rng)
 	body, _ := json.Marshal(map[string]string{"client": g.id, "reason": "for the sake of the soak"})
 	status, err := operator.operate("/api/v1/disconnect", string(body))
 	if err != nil || status != http.StatusOK {
@@ -76,13 +76,13 @@ func administrator(g *guest, ch string) error {
 
 // operate calls the API.
 func (g *guest) operate(path, body string) (status int, err error) {
-	req, err := http.NewRequestWithContext(g.ctx, http.MethodPost, g.s.opts.URL+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(g.ctx, http.MethodPost, g.w.url+path, strings.NewReader(body))
 	if err != nil {
 		return 0, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+soakKey)
-	resp, err := g.s.http.Do(req)
+	resp, err := g.w.http.Do(req)
 	if err != nil {
 		return 0, err
 	}
@@ -97,8 +97,8 @@ func subscriptionTimeout(g *guest, ch string) error {
 	if err := g.connect(ch); err != nil {
 		return err
 	}
-	over := soakLine{}
-	g.others = func(l soakLine) {
+	over := serverLine{}
+	g.others = func(l serverLine) {
 		if l.Operation == "subscription_invalidate" {
 			over = l
 		}
@@ -122,7 +122,7 @@ func twoTabs(g *guest, ch string) error {
 	if err := g.connect(ch); err != nil {
 		return err
 	}
-	tab := g.s.guest(g.ctx, g.rng)
+	tab := g.w.guest(g.ctx, g.rng)
 	defer tab.drop(false)
 	tab.cookie = g.cookie
 	if err := tab.connect(ch); err != nil {
@@ -154,20 +154,20 @@ func closeStream(g *guest) error {
 	if err := g.greet("streaming"); err != nil {
 		return err
 	}
-	l, err := openHTTP(g.ctx, client.Streaming, g.s.at["streaming"].url)
+	l, err := openHTTP(g.ctx, client.Streaming, g.w.at["streaming"].url)
 	if err != nil {
 		return err
 	}
 	g.link = l
 	g.attach++
-	if err := l.request(g.s.at["streaming"].url, "?command=open", g.token(), g.cookie, []byte(g.attachLine(""))); err != nil {
+	if err := l.request(g.w.at["streaming"].url, "?command=open", g.token(), g.cookie, []byte(g.attachLine(""))); err != nil {
 		return err
 	}
-	opened, err := g.until(func(l soakLine) bool { return l.StreamID != "" })
+	opened, err := g.until(func(l serverLine) bool { return l.StreamID != "" })
 	if err != nil {
 		return err
 	}
-	if _, _, err := g.fetch(http.MethodPost, g.s.at["streaming"].url.String()+"?command=close&streamId="+opened.StreamID, ""); err != nil {
+	if _, _, err := g.fetch(http.MethodPost, g.w.at["streaming"].url.String()+"?command=close&streamId="+opened.StreamID, ""); err != nil {
 		return err
 	}
 	if err := g.wantEnd(patience, message.CodeStreamClosed); err != nil {
@@ -193,14 +193,14 @@ func frail(g *guest) error {
 func plainReader(g *guest) error {
 	subtopic := fmt.Sprintf("plain%d", g.rng.Uint32())
 	ctx := g.ctx
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.s.at["streaming"].url.String()+"/soak/"+subtopic, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.w.at["streaming"].url.String()+"/soak/"+subtopic, nil)
 	if err != nil {
 		return err
 	}
 	if g.rng.IntN(2) == 0 {
 		req.Header.Set("Accept", "text/event-stream")
 	}
-	resp, err := g.s.http.Do(req)
+	resp, err := g.w.http.Do(req)
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func plainReader(g *guest) error {
 	if _, err := io.ReadFull(resp.Body, began); err != nil {
 		return err
 	}
-	status, first, err := g.fetch(http.MethodPost, g.s.at["longpoll"].url.String()+"/soak/"+subtopic, `"to a reader"`)
+	status, first, err := g.fetch(http.MethodPost, g.w.at["longpoll"].url.String()+"/soak/"+subtopic, `"to a reader"`)
 	if err != nil || status != http.StatusOK || first.Type != "acknowledge" {
 		return fmt.Errorf("a plain publish: HTTP status %d, %s, %w", status, first.raw, err)
 	}

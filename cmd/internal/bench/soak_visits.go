@@ -99,7 +99,7 @@ func (g *guest) exchange(n int) error {
 
 func (g *guest) wantHeard(heard *[]uint32, first uint32, n int) error {
 	if len(*heard) < n {
-		if _, err := g.until(func(soakLine) bool { return len(*heard) >= n }); err != nil {
+		if _, err := g.until(func(serverLine) bool { return len(*heard) >= n }); err != nil {
 			return fmt.Errorf("heard %d of %d messages: %w", len(*heard), n, err)
 		}
 	}
@@ -129,13 +129,13 @@ func arrive(g *guest, ch string) error {
 		return err
 	}
 	begun := false
-	g.others = func(l soakLine) { begun = begun || l.Operation == "subscribe" }
+	g.others = func(l serverLine) { begun = begun || l.Operation == "subscribe" }
 	defer func() { g.others = nil }()
 	if err := g.subscribe("soak", g.own()); err != nil {
 		return err
 	}
 	if !begun {
-		if _, err := g.until(func(soakLine) bool { return begun }); err != nil {
+		if _, err := g.until(func(serverLine) bool { return begun }); err != nil {
 			return err
 		}
 	}

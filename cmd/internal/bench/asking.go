@@ -15,21 +15,24 @@ import (
 )
 
 // ask sends a request, given as its fields behind type, with the next seq, and waits for its reply.
-func (g *guest) ask(typ, fields string) (soakLine, error) {
+func (g *guest) ask(typ, fields string) (serverLine, error) {
+	g.got = g.seq // one at a time
 	g.seq++
 	return g.again(typ, fields)
 }
 
 // again sends the last request as it was, because its reply was lost.
-func (g *guest) again(typ, fields string) (soakLine, error) {
+func (g *guest) again(typ, fields string) (serverLine, error) {
 	id := fmt.Sprintf("r%d", g.seq)
-	line := fmt.Sprintf(`{"type":%q,"messageId":%q,"seq":%d,"have":%d,"got":%d%s,%s}`, typ, id, g.seq, g.have, g.got(), g.promised(), fields)
+	line := fmt.Sprintf(`{"type":%q,"messageId":%q,"seq":%d,"have":%d,"got":%d%s,%s}`, typ, id, g.seq, g.have, g.got, g.promised(), fields)
 	g.confirmed = g.have
 	if g.link != nil && g.link.kind == client.WebSocket {
 		if err := g.send(line); err != nil {
-			return soakLine{}, err
+			return serverLine{}, err
 		}
-		return g.until(func(l soakLine) bool { return l.CorrelationID == id && (l.Type == "acknowledge" || l.Type == "error") })
+		return g.until(func(l serverLine) bool {
+			return l.CorrelationID == id && (l.Type == "acknowledge" || l.Type == "error")
+		})
 	}
 	return g.post(line)
 }
@@ -51,14 +54,14 @@ func (g *guest) beat() error {
 // confirm says what has come.
 func (g *guest) confirm() error {
 	g.confirmed = g.have
-	return g.tell(fmt.Sprintf(`{"type":"control","operation":"confirm","have":%d,"got":%d%s}`, g.have, g.got(), g.promised()))
+	return g.tell(fmt.Sprintf(`{"type":"control","operation":"confirm","have":%d,"got":%d%s}`, g.have, g.got, g.promised()))
 }
 
 // post POSTs a line and returns the first one of the answer.
-func (g *guest) post(line string) (soakLine, error) {
-	at := g.s.at[g.channel]
+func (g *guest) post(line string) (serverLine, error) {
+	at := g.w.at[g.channel]
 	if at.kind == client.WebSocket { // it sends over HTTP as well as it can receive by the socket
-		at = g.s.at["streaming"]
+		at = g.w.at["streaming"]
 	}
 	status, first, err := g.fetch(http.MethodPost, at.url.String(), line)
 	if err == nil && first.Type == "" && status != http.StatusOK {
@@ -68,7 +71,7 @@ func (g *guest) post(line string) (soakLine, error) {
 }
 
 // fetch makes a request as this client and takes the lines of the answer; it returns the first.
-func (g *guest) fetch(method, address, body string, headers ...string) (status int, first soakLine, err error) {
+func (g *guest) fetch(method, address, body string, headers ...string) (status int, first serverLine, err error) {
 	ctx, cancel := context.WithTimeout(g.ctx, patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
@@ -85,7 +88,7 @@ func (g *guest) fetch(method, address, body string, headers ...string) (status i
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := g.s.http.Do(req)
+	resp, err := g.w.http.Do(req)
 	if err != nil {
 		return 0, first, err
 	}
@@ -98,7 +101,7 @@ func (g *guest) fetch(method, address, body string, headers ...string) (status i
 		return 0, first, err
 	}
 	for raw := range bytes.Lines(text) {
-		var l soakLine
+		var l serverLine
 		if err := json.Unmarshal(raw, &l); err != nil {
 			return resp.StatusCode, first, fmt.Errorf("HTTP status %s: %q is no line", resp.Status, raw)
 		}
@@ -112,7 +115,7 @@ func (g *guest) fetch(method, address, body string, headers ...string) (status i
 }
 
 // granted turns a refusal into an error.
-func granted(l soakLine, err error) error {
+func granted(l serverLine, err error) error {
 	if err == nil && l.Type != "acknowledge" {
 		err = fmt.Errorf("refused: %s", l.raw)
 	}
@@ -120,7 +123,7 @@ func granted(l soakLine, err error) error {
 }
 
 // refused is an error unless the reply is a refusal with the code.
-func refused(code message.Code, l soakLine, err error) error {
+func refused(code message.Code, l serverLine, err error) error {
 	if err == nil && (l.Type != "error" || l.Code != int(code) || l.Name != code.Info().Name) {
 		err = fmt.Errorf("want a refusal with %d %s, got %s", code, code, l.raw)
 	}
@@ -131,7 +134,7 @@ func (g *guest) subscribe(destination, subtopic string) error {
 	return granted(g.ask(message.TypeCommand, fmt.Sprintf(`"operation":"subscribe","destination":%q,"headers":{"DSSubtopic":%q}`, destination, subtopic)))
 }
 
-func (g *guest) login(name, password string) (soakLine, error) {
+func (g *guest) login(name, password string) (serverLine, error) {
 	return g.ask(message.TypeCommand, fmt.Sprintf(`"operation":"login","body":%q`, base64.StdEncoding.EncodeToString([]byte(name+":"+password))))
 }
 

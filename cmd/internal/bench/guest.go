@@ -11,15 +11,15 @@ import (
 	"sluice/channel/message"
 )
 
-// guest is one client of a soak. It speaks the protocol by itself, line by line, so that it can break it at any place. One goroutine uses it.
+// guest is one client of a soak or a chaos. It speaks the protocol by itself, line by line, so that it can break it at any place. One goroutine uses it.
 type guest struct {
-	s   *soak
+	w   *world
 	ctx context.Context
 	rng *rand.Rand
 
 	id, secret, cookie string
 	seq, attach, have  uint64 // as in docs/protocol.md sections 3 and 4
-	confirmed          uint64
+	got, confirmed     uint64
 	window             window
 	promise            time.Duration // the heartbeat it promises with whatever it sends; 0: none
 
@@ -28,10 +28,10 @@ type guest struct {
 	pollAt  time.Time // when the next poll is due; zero: none is
 	pausing time.Duration
 
-	end    *soakLine // the end it was told, by disconnect or gone
-	moved  bool      // it was told that a newer connection took over
+	end    *serverLine // the end it was told, by disconnect or gone
+	moved  bool        // it was told that a newer connection took over
 	hear   func(stamp)
-	others func(soakLine) // what is neither a message nor about the connection; may be nil
+	others func(serverLine) // what is neither a message nor about the connection; may be nil
 }
 
 // patience is how long a guest waits for what the server owes it at once. A machine with much to do has its moments.
@@ -39,7 +39,7 @@ const patience = 15 * time.Second
 
 var errQuiet = errors.New("nothing came")
 
-func (g *guest) kind() client.Kind { return g.s.at[g.channel].kind }
+func (g *guest) kind() client.Kind { return g.w.at[g.channel].kind }
 
 func (g *guest) token() string {
 	if g.id == "" {
@@ -71,7 +71,7 @@ func (g *guest) greet(channel string) error {
 		}
 		return g.welcome(answer)
 	}
-	l, err := openSocket(g.ctx, g.s.at[channel].url)
+	l, err := openSocket(g.ctx, g.w.at[channel].url)
 	if err != nil {
 		return err
 	}
@@ -80,23 +80,23 @@ func (g *guest) greet(channel string) error {
 	if err := g.send(fmt.Sprintf(`%s,"attach":%d%s}`, connectLine, g.attach, g.promised())); err != nil {
 		return err
 	}
-	answer, err := g.until(func(l soakLine) bool { return l.CorrelationID == "c" })
+	answer, err := g.until(func(l serverLine) bool { return l.CorrelationID == "c" })
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
 	if err := g.welcome(answer); err != nil {
 		return err
 	}
-	_, err = g.until(func(l soakLine) bool { return l.Operation == "attached" })
+	_, err = g.until(func(l serverLine) bool { return l.Operation == "attached" })
 	return err
 }
 
-func (g *guest) welcome(l soakLine) error {
+func (g *guest) welcome(l serverLine) error {
 	if l.Headers.DSId == "" {
 		return fmt.Errorf("connect: %s", l.raw)
 	}
 	g.id, g.secret = l.Headers.DSId, l.Headers.DSSecret
-	g.s.connected.Add(1)
+	g.w.connected.Add(1)
 	return nil
 }
 
@@ -116,7 +116,7 @@ func (g *guest) listen(channel string) error {
 		defer old.drop(false) // behind the attach: that it is displaced is the server's to find
 	}
 	g.channel = channel
-	at := g.s.at[channel]
+	at := g.w.at[channel]
 	g.attach++
 	var err error
 	switch at.kind {
@@ -137,24 +137,21 @@ func (g *guest) listen(channel string) error {
 	if err != nil || at.kind == client.LongPoll { // what became of a poll is told by its answer, which is held
 		return err
 	}
-	_, err = g.until(func(l soakLine) bool { return l.Operation == "attached" && l.Attach == g.attach })
+	_, err = g.until(func(l serverLine) bool { return l.Operation == "attached" && l.Attach == g.attach })
 	return err
 }
 
 func (g *guest) attachLine(who string) string {
 	g.confirmed = g.have
-	return fmt.Sprintf(`{"type":"control","operation":"attach",%s"attach":%d,"have":%d,"got":%d%s}`, who, g.attach, g.have, g.got(), g.promised())
+	return fmt.Sprintf(`{"type":"control","operation":"attach",%s"attach":%d,"have":%d,"got":%d%s}`, who, g.attach, g.have, g.got, g.promised())
 }
-
-// got is the last request whose reply is here: requests go one at a time.
-func (g *guest) got() uint64 { return max(g.seq, 1) - 1 }
 
 // poll sends the next poll.
 func (g *guest) poll() error {
 	g.attach++
 	g.pollAt, g.confirmed = time.Time{}, g.have
-	line := fmt.Sprintf(`{"type":"command","operation":"poll","messageId":"poll","attach":%d,"have":%d,"got":%d%s}`, g.attach, g.have, g.got(), g.promised())
-	return g.link.request(g.s.at[g.channel].url, "", g.token(), g.cookie, []byte(line))
+	line := fmt.Sprintf(`{"type":"command","operation":"poll","messageId":"poll","attach":%d,"have":%d,"got":%d%s}`, g.attach, g.have, g.got, g.promised())
+	return g.link.request(g.w.at[g.channel].url, "", g.token(), g.cookie, []byte(line))
 }
 
 // send writes lines to the socket.
@@ -168,12 +165,12 @@ func (g *guest) frame(opcode byte, payload string) error {
 }
 
 // next takes the next line, if one comes within d (else errQuiet), and polls when it is time.
-func (g *guest) next(d time.Duration) (soakLine, error) {
+func (g *guest) next(d time.Duration) (serverLine, error) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
 		if g.link == nil {
-			return soakLine{}, errEnded
+			return serverLine{}, errEnded
 		}
 		var poll <-chan time.Time
 		if !g.pollAt.IsZero() {
@@ -182,7 +179,7 @@ func (g *guest) next(d time.Duration) (soakLine, error) {
 		select {
 		case line, ok := <-g.link.lines:
 			if !ok {
-				return soakLine{}, g.link.err
+				return serverLine{}, g.link.err
 			}
 			if line.answer {
 				if g.end == nil && !g.moved {
@@ -194,18 +191,18 @@ func (g *guest) next(d time.Duration) (soakLine, error) {
 			return line, nil
 		case <-poll:
 			if err := g.poll(); err != nil {
-				return soakLine{}, err
+				return serverLine{}, err
 			}
 		case <-timer.C:
-			return soakLine{}, errQuiet
+			return serverLine{}, errQuiet
 		case <-g.ctx.Done():
-			return soakLine{}, g.ctx.Err()
+			return serverLine{}, g.ctx.Err()
 		}
 	}
 }
 
 // take counts a line and notes what it says of the connection.
-func (g *guest) take(l soakLine) {
+func (g *guest) take(l serverLine) {
 	switch l.Type {
 	case message.TypeAsync:
 		g.have++
@@ -237,12 +234,12 @@ func (g *guest) take(l soakLine) {
 		g.moved = true
 	case "disconnect", "gone":
 		g.end = &l
-		g.s.told(l)
+		g.w.told(l)
 	}
 }
 
 // until takes lines until one fits. An end that comes before is an error.
-func (g *guest) until(fits func(soakLine) bool) (soakLine, error) {
+func (g *guest) until(fits func(serverLine) bool) (serverLine, error) {
 	for limit := time.Now().Add(patience); ; {
 		l, err := g.next(time.Until(limit))
 		switch {
@@ -257,6 +254,6 @@ func (g *guest) until(fits func(soakLine) bool) (soakLine, error) {
 }
 
 // endError is an end that the server has told.
-type endError struct{ line soakLine }
+type endError struct{ line serverLine }
 
 func (e *endError) Error() string { return "the server ended it: " + string(e.line.raw) }

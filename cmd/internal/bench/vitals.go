@@ -39,16 +39,28 @@ func (v *vitals) living() int {
 	return v.Connections + v.Sessions + v.Clients + v.Subscriptions + v.Records
 }
 
+// leaked says what there is more than before, and what is left of clients.
+func (v *vitals) leaked(before *vitals) (all []string) {
+	if v.living() != 0 {
+		all = append(all, fmt.Sprintf("after everyone has gone there are left: %v", v))
+	}
+	if v.Goroutines > before.Goroutines || v.Descriptors > before.Descriptors || v.Timers > before.Timers {
+		all = append(all, fmt.Sprintf("leaked: before there were %d goroutines, %d descriptors and %d timers, afterwards %d, %d and %d",
+			before.Goroutines, before.Descriptors, before.Timers, v.Goroutines, v.Descriptors, v.Timers))
+	}
+	return all
+}
+
 func (v *vitals) String() string {
 	return fmt.Sprintf("%d connections, %d sessions, %d clients, %d subscriptions, %d records, %d timers, %d goroutines, %d descriptors",
 		v.Connections, v.Sessions, v.Clients, v.Subscriptions, v.Records, v.Timers, v.Goroutines, v.Descriptors)
 }
 
 // look reads the vitals. collect has the server collect its garbage before.
-func (s *soak) look(ctx context.Context, collect bool) (*vitals, error) {
+func (w *world) look(ctx context.Context, collect bool) (*vitals, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	address := s.opts.Internal + "/metrics"
+	address := w.internal + "/metrics"
 	if collect {
 		address += "?gc"
 	}
@@ -57,7 +69,7 @@ func (s *soak) look(ctx context.Context, collect bool) (*vitals, error) {
 		return nil, err
 	}
 	req.Close = true // a connection that is kept would be one more that the server has
-	resp, err := s.http.Do(req)
+	resp, err := w.http.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("the server's metrics: %w", err)
 	}
@@ -165,9 +177,9 @@ func (v *vitals) ended(what string) (n int) {
 }
 
 // settle looks until the vitals please, and returns the last ones; ok is false when they do not within limit.
-func (s *soak) settle(ctx context.Context, limit time.Duration, pleased func(*vitals) bool) (v *vitals, ok bool, err error) {
+func (w *world) settle(ctx context.Context, limit time.Duration, pleased func(*vitals) bool) (v *vitals, ok bool, err error) {
 	for until := time.Now().Add(limit); ; {
-		if v, err = s.look(ctx, false); err != nil {
+		if v, err = w.look(ctx, false); err != nil {
 			return nil, false, err
 		}
 		if pleased(v) {
@@ -179,15 +191,31 @@ func (s *soak) settle(ctx context.Context, limit time.Duration, pleased func(*vi
 	}
 }
 
+// stable is what the server says when it has come to rest: the same several times.
+func (w *world) stable(ctx context.Context, limit time.Duration) (*vitals, error) {
+	last, same := "", 0
+	v, ok, err := w.settle(ctx, limit, func(v *vitals) bool {
+		now := v.String()
+		if same++; now != last {
+			last, same = now, 0
+		}
+		return same >= 5 && v.living() == 0
+	})
+	if err == nil && !ok {
+		err = fmt.Errorf("the server does not come to rest: %v", v)
+	}
+	return v, err
+}
+
 // heap is the median of several looks, spread over a few seconds, after a collection each.
-func (s *soak) heap(ctx context.Context) (float64, error) {
+func (w *world) heap(ctx context.Context) (float64, error) {
 	var sizes []float64
 	for range 9 {
-		s.http.CloseIdleConnections() // the server has buffers for each
+		w.http.CloseIdleConnections() // the server has buffers for each
 		if !sleepUntil(ctx, time.Now().Add(400*time.Millisecond)) {
 			return math.NaN(), ctx.Err()
 		}
-		v, err := s.look(ctx, true)
+		v, err := w.look(ctx, true)
 		if err != nil {
 			return math.NaN(), err
 		}

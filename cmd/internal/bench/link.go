@@ -17,8 +17,8 @@ import (
 	"sluice/channel/client"
 )
 
-// soakLine is a line of the server, with the fields that any of them has.
-type soakLine struct {
+// serverLine is a line of the server, with the fields that any of them has.
+type serverLine struct {
 	Type, Operation, Reason, Name, Message, Incident, Reconnect string
 	CorrelationID, ClientID, StreamID                           string
 
@@ -40,9 +40,9 @@ type soakLine struct {
 type link struct {
 	kind  client.Kind
 	conn  net.Conn
-	lines chan soakLine // closed when nothing more comes
-	err   error         // why; to be read when lines is closed
-	over  chan struct{} // closed by drop
+	lines chan serverLine // closed when nothing more comes
+	err   error           // why; to be read when lines is closed
+	over  chan struct{}   // closed by drop
 	once  sync.Once
 	still atomic.Bool  // the reader reads no more, and answers nothing, until the link is dropped
 	deaf  *atomic.Bool // a socket: no ping is answered
@@ -50,7 +50,7 @@ type link struct {
 
 // newLink runs read, which hands lines to the given function until that says no more.
 func newLink(kind client.Kind, conn net.Conn, read func(l *link) error) *link {
-	l := &link{kind: kind, conn: conn, lines: make(chan soakLine, 16), over: make(chan struct{}), deaf: new(atomic.Bool)}
+	l := &link{kind: kind, conn: conn, lines: make(chan serverLine, 16), over: make(chan struct{}), deaf: new(atomic.Bool)}
 	go func() {
 		defer close(l.lines)
 		l.err = read(l)
@@ -66,14 +66,14 @@ func (l *link) hand(raw []byte) error {
 	if raw = bytes.Trim(raw, "\x00\r\n"); len(raw) == 0 {
 		return nil
 	}
-	line := soakLine{raw: bytes.Clone(raw)}
+	line := serverLine{raw: bytes.Clone(raw)}
 	if err := json.Unmarshal(raw, &line); err != nil {
 		return fmt.Errorf("a line of the server: %w: %q", err, raw)
 	}
 	return l.put(line)
 }
 
-func (l *link) put(line soakLine) error {
+func (l *link) put(line serverLine) error {
 	if l.still.Load() {
 		<-l.over
 		return errDropped
@@ -154,7 +154,7 @@ func openHTTP(ctx context.Context, kind client.Kind, at *url.URL) (*link, error)
 			if resp.Close || l.kind == client.Streaming {
 				return errEnded
 			}
-			if err := l.put(soakLine{answer: true, status: resp.StatusCode}); err != nil {
+			if err := l.put(serverLine{answer: true, status: resp.StatusCode}); err != nil {
 				return err
 			}
 		}
