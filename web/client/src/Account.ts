@@ -37,11 +37,6 @@ export class Account {
 		if (was !== (user !== undefined)) this.events.changed(user !== undefined);
 	}
 
-	/** Somebody shall be logged in. */
-	get wanted(): boolean {
-		return this.#credentials !== undefined;
-	}
-
 	/** Wants to be this user from now on. Resolves with the next login. */
 	want(user: string, password: string): Promise<Login> {
 		this.#credentials = { user, password };

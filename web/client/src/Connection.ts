@@ -301,6 +301,7 @@ export class Connection {
 		void channel?.leave(client.goodbye(client.detachLine()));
 		channel?.close(); // an open connection would keep the page out of the browser's memory
 		this.#channel = undefined;
+		if (wasUp) this.#since = Date.now();
 		client.release();
 		const kept = reloadGraceMillis > 0 ? client.keep() : undefined;
 		const { url = "" } = channel?.config ?? this.#configs?.[0] ?? {};

@@ -17,7 +17,6 @@ const hiddenPromiseMillis = 70_000;
 /** How long subscriptions of the page before wait to be taken over, in milliseconds. */
 const adoptionMillis = 5000;
 
-
 /** What a FlexClient asks of the ChannelSet it works for. */
 export interface Host {
 	/** Requests that wait for a connection, oldest first. They outlive a client: they were never sent. */
@@ -310,7 +309,7 @@ export class FlexClient implements Link {
 	}
 
 	/** Which channels have failed that the server does not know of yet. */
-	#report(): { body?: { tried: readonly { readonly [key in keyof Tried]: Tried[key] }[] } } {
+	#report(): { body?: { tried: readonly Tried[] } } {
 		const tried = this.host.tried.filter((one) => !this.#reported.has(one));
 		for (const one of this.host.tried) this.#reported.add(one);
 		return tried.length > 0 ? { body: { tried } } : {};

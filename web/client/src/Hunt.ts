@@ -14,14 +14,14 @@ interface Attempt {
 export const maxTried = 16;
 
 /** A channel that was tried before the one that worked, as the server is told. */
-export interface Tried {
+export type Tried = {
 	readonly channelId: string;
 	/** How long it was tried. */
 	readonly millis: number;
 	/** How it failed. */
 	readonly code: number;
 	readonly detail: string;
-}
+};
 
 /** What a Hunt needs of the ChannelSet. */
 export interface Hunter {

@@ -34,8 +34,8 @@ export class Orphan implements Subscriber {
 	}
 
 	settle(reply: Parameters<Subscriber["settle"]>[0]): void {
-		if (reply instanceof Error) return; // whoever wants the same asks anew
-		this.#reply = reply;
+		if (this.#heir) this.#heir.settle(reply);
+		else if (!(reply instanceof Error)) this.#reply = reply; // else whoever wants the same asks anew
 	}
 
 	/** Gives the subscription to somebody at once, and what has arrived a turn later, when there are listeners; `done` before anything else arrives. */

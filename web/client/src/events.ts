@@ -24,7 +24,10 @@ export interface ChannelDisconnect extends Disconnect {
 	readonly rejected: boolean;
 }
 
-/** One channel did not work, and the next is tried; or the configuration that lists them could not be read, and is asked for again. */
+/**
+ * One channel did not work, and the next is tried; or the configuration that lists them could not be read, and is asked for again. Of a channel that
+ * failed without a word the server is asked why, and this comes with the answer, or when another channel is up.
+ */
 export interface ChannelFault extends Disconnect {
 	/** Empty: it was the configuration. */
 	readonly channelId: string;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ChannelSet, Consumer, MultiTopicConsumer, type ChannelConnect, type ChannelDisconnect, type ChannelFault } from "../src/index.js";
 import { Script, type ScriptedChannel } from "./ScriptedChannel.js";
-import { stage, type Stage } from "./stage.js";
+import { hide, showAgain, stage, type Stage } from "./stage.js";
 
 // Time is faked, and so is the server; see ScriptedChannel.
 
@@ -242,6 +242,18 @@ describe("coming back", () => {
 		script.refusing = false;
 		await pass(3000);
 		expect(connects).toMatchObject([{}, { resumed: true }]);
+	});
+
+	it("does so too from the browser's memory", async () => {
+		script.terms = { reconnectMillis: 15_000, reloadGraceMillis: 15_000 };
+		channel().bring({ type: "control", operation: "disconnect", code: 4001 });
+		await pass(60_000);
+		script.refusing = true;
+		const { length } = script.channels;
+		hide();
+		showAgain();
+		await pass(15_000);
+		expect(script.channels.length - length).toBe(8); // without regard to that time it would be 6
 	});
 
 	it("reports what was tried before, how long and how it failed", async () => {

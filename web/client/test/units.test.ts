@@ -9,6 +9,7 @@ import { codes } from "../src/codes.js";
 import { Counter } from "../src/Counter.js";
 import { disconnectOf, lastWord } from "../src/Disconnect.js";
 import { Emitter } from "../src/Emitter.js";
+import { Fault } from "../src/Fault.js";
 import { Heartbeat } from "../src/Heartbeat.js";
 import { LineParser } from "../src/LineParser.js";
 import { base64, takeBatch, type AsyncMessage, type Line } from "../src/message.js";
@@ -175,6 +176,17 @@ describe("a WebSocket that is left", () => {
 describe("Router", () => {
 	const state = (operation: string, clientId: string, correlationId: string): Line => ({ type: "subscription-state", operation, clientId, correlationId, destination: "chat" });
 	const message = (messageId: string): AsyncMessage => ({ type: "async", messageId, destination: "chat" });
+
+	it("hands a reply to whoever has just taken the subscription over", async () => {
+		const router = new Router();
+		router.restore([{ messageId: "m1", destination: "chat", active: false, key: "k" }]);
+		const subscriber = { key: "k", deliver: vi.fn(), invalidated: vi.fn(), settle: vi.fn() };
+		expect(router.adopt(subscriber)).toBe(true);
+		const refused = new Fault("Server.Processing", "no");
+		router.settle("m1", refused);
+		await Promise.resolve();
+		expect(subscriber.settle.mock.calls).toEqual([[refused]]);
+	});
 
 	it("follows subscription-state and for lines", () => {
 		const router = new Router();
