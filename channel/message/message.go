@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Message is one published message. Every subscriber gets the same one, so nothing of it is ever changed.
+// Message is one published message. Every subscriber gets the same one, so nothing of it is ever changed once its engine has given it its place.
 type Message struct {
 	ID          string   // messageId
 	Destination string   // where it was published
@@ -17,6 +17,11 @@ type Message struct {
 	Line        []byte   // the encoded message, with its LF
 
 	Published time.Time // when this server took it
+
+	// Order is its number among the messages of its destination, set by the engine: increasing, from 1.
+	Order uint64
+
+	room []byte // Line, with room for a position in front of it; nil: it has its position, or can have none
 }
 
 // NewID makes an id that nobody can guess (128 bits of crypto/rand), for messages and for whatever else needs one.
@@ -39,13 +44,14 @@ func (r *Request) Message(now time.Time, newID func() string) *Message {
 		m.ID = newID()
 	}
 	const digits = 20
-	line := make([]byte, 0, len(asyncPrefix)+digits+len(`,"messageId":""`)+6*len(m.ID)+r.kept.size()+len("}\n"))
+	line := make([]byte, positionRoom, positionRoom+len(asyncPrefix)+digits+len(`,"messageId":""`)+6*len(m.ID)+r.kept.size()+len("}\n"))
 	line = append(line, asyncPrefix...)
 	line = strconv.AppendInt(line, timestamp, 10)
 	if r.MessageID == "" {
 		line = appendText(line, "messageId", m.ID)
 	}
-	m.Line = appendEnd(r.kept.append(line, r.line))
+	m.room = appendEnd(r.kept.append(line, r.line))
+	m.Line = m.room[positionRoom:]
 	return m
 }
 
