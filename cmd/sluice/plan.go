@@ -49,3 +49,13 @@ func (p *plan) refuse(setting string, err error) error {
 
 // err is all that is wrong, a line each; nil: nothing.
 func (p *plan) err() error { return p.report.Err() }
+
+// warnings are what will not be as the file says.
+func (p *plan) warnings() (list []config.Problem) {
+	for _, problem := range p.report.Problems {
+		if problem.Severity == config.Warning {
+			list = append(list, problem)
+		}
+	}
+	return list
+}

@@ -49,7 +49,7 @@ func (v *service) reload() (*server.Reloaded, error) {
 	return done, nil
 }
 
-// again is reload without a word. The caller holds v.mu.
+// again is reload without a word but for warnings. The caller holds v.mu.
 func (v *service) again() (*server.Reloaded, error) {
 	p := read(v.path)
 	if p.cfg == nil {
@@ -75,7 +75,10 @@ func (v *service) again() (*server.Reloaded, error) {
 	if err := v.server.CheckDescriptors(); err != nil {
 		p.report.Warn(p.file, err.Error())
 	}
-	warn(v.io, p.report)
+	log := v.log.category("Startup")
+	for _, w := range p.warnings() {
+		log.Warn().Str("file", v.path).Msg(w.Error())
+	}
 	v.compare(done, p.cfg)
 	v.log.replace(p.cfg.Logging)
 	v.cfg = p.cfg

@@ -61,10 +61,17 @@ func TestHangup(t *testing.T) {
 	}
 	p.wantLog(`"message":"the configuration was not reloaded: nothing has changed"`)
 
+	replaced(t, dir, `class="LongPollEndpoint"/>`, `class="LongPollEndpoint"/><properties><session-timeout-minutes>20</session-timeout-minutes></properties>`)
+	p.signal(syscall.SIGHUP)
+	if line := p.wantLog("differs from that of channel streaming"); !strings.HasPrefix(line, `{"level":"warn","category":"Startup",`) {
+		t.Errorf("the warning is no line of the log: %s", line)
+	}
+	p.wantLog(`"message":"the configuration was reloaded"`)
+
 	replaced(t, dir, `<destination id="news">`, `<destination id="weather"/><destination id="news">`)
 	p.signal(syscall.SIGHUP)
 	p.wantLog(`"setting":"services/service/destination[weather]","old":null,"new":"weather","sessions":0,"clients":0`)
-	p.wantLog(`"changed":1,"needs-restart":0,"sessions":0,"clients":0`)
+	p.wantLog(`"changed":2,"needs-restart":0,"sessions":0,"clients":0`) // the timeout is as it was, too
 	if got := p.fetch("/config.json"); !strings.Contains(got, `"id":"weather"`) {
 		t.Errorf("config.json: %s", got)
 	}

@@ -139,17 +139,10 @@ func (c *serveCommand) load(io std) (*plan, error) {
 	if who := reach(c.Listen); c.Config == "" && who != "" {
 		p.report.Warn(p.file, fmt.Sprintf("it asks nobody to log in, and --listen %s opens it to %s", c.Listen, who))
 	}
-	warn(io, p.report)
-	return p, nil
-}
-
-// warn tells what is worth knowing of a file that is served, one line each.
-func warn(io std, report *config.Report) {
-	for _, p := range report.Problems {
-		if p.Severity >= config.Warning {
-			fmt.Fprintf(io.err, "sluice: %s: %s\n", p.Severity, p.Error())
-		}
+	for _, w := range p.warnings() {
+		fmt.Fprintf(io.err, "sluice: warning: %s\n", w.Error())
 	}
+	return p, nil
 }
 
 // reach says who else can reach an address to listen on; empty: only this machine.
