@@ -103,7 +103,7 @@ class Bank {
 			this.status("up", `Connected over ${names[type]}`);
 			const how = resumed ? " again, with nothing lost" : reconnecting ? " again, as a new client" : "";
 			const slow = held ? "" : " Other tabs hold the connections of this browser, so messages come a little later.";
-			this.note("good", "up", `Connected over ${names[type]}${how}.${slow}`, `client …${set.clientId.slice(-6)}`);
+			this.note("good", "up", `Connected over ${names[type]}${how}.${slow}`, `client …\u2060${set.clientId.slice(-6)}`);
 			if (all.length === 0) void learn();
 		});
 		set.on("channelFault", ({ channelId, message, code, name, told, setting }) => {

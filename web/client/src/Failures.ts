@@ -18,7 +18,7 @@ export class Failures {
 			if (this.#untold.delete(tell)) this.tell(config, known);
 		};
 		this.#untold.add(tell);
-		if (why.told) return tell();
+		if (why.told || why.kind !== "vanished") return tell(); // it is known why
 		const asked = whyRefused(config).then((answer) => {
 			tell(typeof answer === "object" ? answer : why);
 			return answer;

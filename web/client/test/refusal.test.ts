@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { ChannelSet, Consumer, Producer, type ChannelDisconnect, type ChannelFault, type ChannelSetOptions, type ChannelType, type WebSocketClass } from "../src/index.js";
-import { lost } from "../src/Disconnect.js";
+import { disconnectOf, lost } from "../src/Disconnect.js";
 import { Failures } from "../src/Failures.js";
 import { homeOf } from "../src/home.js";
 import { FakeServer } from "./FakeServer.js";
@@ -92,6 +92,8 @@ describe("why a channel has failed", () => {
 	it("is told at once where the server has said so, else when it is asked", async () => {
 		failures.add(config, lost());
 		failures.add({ ...config, id: "other" }, { ...lost(), code: 4534, told: true });
+		failures.add({ ...config, id: "third" }, disconnectOf(4030)); // no word of the server, but the reason all the same
+		expect(told.splice(1)).toEqual([["third", 4030]]);
 		expect(told).toEqual([["other", 4534]]);
 		answered(answer({ code: 4526 }));
 		await until(() => told.length === 2);
