@@ -1,5 +1,5 @@
-// Package faults has nothing but tests: of what networks, machines and operating systems do to a server that has done nothing wrong. Its clients are processes of their own, its connections real
-// sockets, its times those of the machine's clock.
+// Package faults is about what networks, machines and operating systems do to a server that has done nothing wrong. It has a [Proxy] that does what networks do, which sluice bench uses too, and tests.
+// Their clients are processes of their own, their connections real sockets, their times those of the machine's clock.
 //
 // Some of the tests pull cables. They need network namespaces, so root and iproute2, and the build tag netns:
 //

@@ -3,11 +3,6 @@
 package faults
 
 import (
-	"fmt"
-	"io"
-	"net"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -59,9 +54,16 @@ func TestSwallowed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "127.0.0.1", c.change)
-			p := newProxy(t, w.s.Addr("main").String())
+			p, err := NewProxy(w.s.Addr("main").String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
 			w.client("http://"+p.Addr().String(), c.kind, c.promise)
-			w.wantLost(w.fault(func() { p.swallows.Store(true) }), c.lost)
+			w.wantLost(w.fault(func() {
+				p.Next(Weather{Swallow: true})
+				p.Now(Weather{Swallow: true})
+			}), c.lost)
 		})
 	}
 }
@@ -111,89 +113,4 @@ func TestFrozenAndNotFound(t *testing.T) {
 	if clients, _ := w.s.Registry().Count(); clients != 1 || w.has(connectionEnded) {
 		t.Errorf("%d clients\n%s", clients, w.text())
 	}
-}
-
-// proxy passes connections on, until it swallows.
-type proxy struct {
-	net.Listener
-	to       string
-	swallows atomic.Bool
-	all      sync.WaitGroup
-
-	mu    sync.Mutex // guards the following
-	conns []net.Conn
-	over  bool
-}
-
-func newProxy(t *testing.T, to string) *proxy {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{Listener: l, to: to}
-	p.all.Go(p.accept)
-	t.Cleanup(p.end)
-	return p
-}
-
-func (p *proxy) accept() {
-	for {
-		in, err := p.Accept()
-		if err != nil {
-			return
-		}
-		p.keep(in)
-		if p.swallows.Load() {
-			p.all.Go(func() { io.Copy(io.Discard, in) })
-			continue
-		}
-		out, err := net.Dial("tcp", p.to)
-		if err != nil {
-			fmt.Println("the proxy:", err)
-			continue
-		}
-		p.keep(out)
-		p.all.Go(func() { p.pass(in, out) })
-		p.all.Go(func() { p.pass(out, in) })
-	}
-}
-
-// keep notes a connection that is to be closed at the end, or closes it.
-func (p *proxy) keep(c net.Conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.conns = append(p.conns, c)
-	if p.over {
-		c.Close()
-	}
-}
-
-// pass passes what comes in on to out, and an end as well, until it swallows both.
-func (p *proxy) pass(in, out net.Conn) {
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := in.Read(buf)
-		swallowed := p.swallows.Load()
-		switch {
-		case err != nil && swallowed:
-			return
-		case err != nil:
-			out.Close()
-			return
-		case !swallowed:
-			out.Write(buf[:n])
-		}
-	}
-}
-
-func (p *proxy) end() {
-	p.Close()
-	p.mu.Lock()
-	p.over = true
-	for _, c := range p.conns {
-		c.Close()
-	}
-	p.mu.Unlock()
-	p.all.Wait()
 }
