@@ -139,7 +139,7 @@ func (l *loader) checkDrain() {
 	}
 	for _, s := range l.servers {
 		if s.DrainWindow > timeout*4/5 {
-			l.rep.warnf(s.given["drain-window-millis"], "drain-window-millis (%s) is more than four fifths of shutdown-timeout-millis (%s): the turns are spread over that", short(s.DrainWindow), short(timeout))
+			l.rep.warnf(s.given["drain-window-millis"], "drain-window-millis (%s) is more than four fifths of shutdown-timeout-millis (%s): the turns are spread over those", short(s.DrainWindow), short(timeout))
 		}
 	}
 }
