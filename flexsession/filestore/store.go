@@ -113,16 +113,15 @@ func (s *Store) Remove(ids ...string) {
 
 // Alive notes that the process runs, and that sessions may be active from now on. It is for the beginning and then every [AliveInterval]. After Settle it does nothing.
 func (s *Store) Alive() error {
-	s.mu.Lock()
-	over := s.settled
-	s.mu.Unlock()
-	if over {
-		return nil
-	}
 	now := stamp(time.Now())
 	return s.write(func(t *tx) {
-		t.put(t.meta, aliveKey, now)
-		t.delete(t.meta, settledKey)
+		s.mu.Lock()
+		over := s.settled // asked here: a Settle that has come meanwhile may be written before this
+		s.mu.Unlock()
+		if !over {
+			t.put(t.meta, aliveKey, now)
+			t.delete(t.meta, settledKey)
+		}
 	})
 }
 

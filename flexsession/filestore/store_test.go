@@ -301,6 +301,26 @@ func TestActivity(t *testing.T) {
 	})
 }
 
+// A Settle is the last word, also where an Alive was under way.
+func TestAliveWhileSettling(t *testing.T) {
+	for range 200 {
+		s := opened(t, t.TempDir())
+		var both sync.WaitGroup
+		var alive, settled error
+		both.Go(func() { alive = s.Alive() })
+		both.Go(func() { settled = s.Settle(nil) })
+		both.Wait()
+		must(t, errors.Join(alive, settled))
+		must(t, s.db.View(func(b *bbolt.Tx) error {
+			if buckets(b).meta.Get(settledKey) == nil {
+				t.Error("the store is as after a crash")
+			}
+			return nil
+		}))
+		must(t, s.Close())
+	}
+}
+
 func TestCodec(t *testing.T) {
 	for _, values := range []map[string]any{
 		{}, {KeyState: []byte("x")}, {KeyID: ""}, {KeyID: string(make([]byte, 256))}, {KeyID: "a", KeyState: []byte{}, "more": 1},
