@@ -12,7 +12,7 @@ import (
 )
 
 // lastWord is how long a command may take to end after a second signal. A server tells who can be told without waiting, in less.
-const lastWord = 500 * time.Millisecond
+const lastWord = time.Second
 
 func main() {
 	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00" // of all JSON lines

@@ -157,7 +157,7 @@ func TestSecondSignalIsTold(t *testing.T) {
 			t.Errorf("over %s: %v", e.Channel, e.Cause)
 		}
 	}
-	if code, rest := p.ended(); code != 1 || !strings.Contains(rest, `"told":3,"cut":1,`) {
+	if code, rest := p.ended(); code != 1 || !strings.Contains(rest, "sluice: a second signal (terminated)") {
 		t.Errorf("exit %d, and it said %q", code, rest)
 	}
 	if took := time.Since(began); took > 5*time.Second {

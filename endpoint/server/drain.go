@@ -13,7 +13,7 @@ import (
 
 // Shutdown ends the server in order: (1) it is not ready any more and refuses new clients, (2) its clients are told to move, each in its turn, over [Options].DrainWindow, and are
 // served as before until then, (3) the listeners close, but for the internal ones, and whatever is left without a client is told, (4) what is under way has until the end of
-// ctx, where that is cancelled 100 ms more for the last word, and is then cut off, (5) the internal listeners close: until now operators could look on, (6) the engine and the wheel stop.
+// ctx, where that is cancelled a quarter of a second more for the last word, and is then cut off, (5) the internal listeners close: until now operators could look on, (6) the engine and the wheel stop.
 //
 // It returns ctx's error, and how many connections that was, when something had to be cut off. Further calls wait for the first, and do nothing.
 func (s *Server) Shutdown(ctx context.Context) (err error) {
@@ -108,7 +108,7 @@ func (s *Server) tellAll(ctx context.Context, window time.Duration) (told int) {
 }
 
 // lastWord is how long a connection may take that is told of the end when ctx is cancelled: as long as it takes where nothing is in the way. Of a time that is known before, the window has left some for it.
-const lastWord = 100 * time.Millisecond
+const lastWord = 250 * time.Millisecond
 
 // finish waits for the requests and the connections that are under way on the listeners that are not internal. After the end of ctx it cuts them off, and returns how many there were; what works for one of
 // them has a moment to end.
