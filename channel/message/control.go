@@ -130,11 +130,12 @@ func AppendDisconnect(b []byte, d Disconnect) []byte {
 
 // SubscriptionState stands among the pushed lines where a subscription begins or ends. It is counted.
 type SubscriptionState struct {
-	Operation     string // "subscribe" or "unsubscribe"; "multi_subscribe" where its topics change
+	Operation     string // "subscribe" or "unsubscribe"; "multi_subscribe" where its topics change; "live" where the past that it asked for ends
 	Destination   string
 	ClientID      string
 	CorrelationID string // messageId of the request that asked for it; empty: nobody did
 	Code          Code   // why it ended unasked; zero: it was asked for
+	Standing             // "subscribe": where it begins; "live": where the past ends
 }
 
 // AppendSubscriptionState appends a counted line.
@@ -144,6 +145,7 @@ func AppendSubscriptionState(b []byte, s SubscriptionState) []byte {
 	b = appendText(b, "destination", s.Destination)
 	b = appendText(b, "clientId", s.ClientID)
 	b = appendText(b, "correlationId", s.CorrelationID)
+	b = s.Standing.appendTo(b)
 	b = (End{Code: s.Code}).appendReason(b)
 	return appendEnd(b)
 }
@@ -161,4 +163,61 @@ func AppendSubscriptionInvalidate(b []byte, s SubscriptionInvalidate) []byte {
 	b = appendText(b, "destination", s.Destination)
 	b = appendText(b, "clientId", s.ClientID)
 	return appendEnd(s.End.appendTo(b, false))
+}
+
+// The reasons of a [Loss].
+const (
+	LossHistory      = "history"       // the past that was asked for is gone
+	LossSlowConsumer = "slow-consumer" // slow-consumer-policy drop-oldest, or conflate
+)
+
+// Loss stands where messages are missing that the client's subscriptions on a destination, or one of them, should have had and will not get. It is counted.
+type Loss struct {
+	Destination string
+	ClientID    string // the subscription; empty: all of the client's on the destination
+	Reason      string // one of the reasons above
+	Count       uint64 // how many are missing; zero: not known
+	From, To    string // positions: missing is what came after From and up to To; empty: not known
+}
+
+// AppendLoss appends a counted line.
+func AppendLoss(b []byte, l Loss) []byte {
+	b = append(b, `{"type":"loss"`...)
+	b = appendText(b, "destination", l.Destination)
+	b = appendText(b, "clientId", l.ClientID)
+	b = appendText(b, "reason", l.Reason)
+	if l.Count > 0 {
+		b = appendUint(b, "count", l.Count)
+	}
+	b = appendText(b, "from", l.From)
+	b = appendText(b, "to", l.To)
+	return appendEnd(b)
+}
+
+// Merged tells of the next message that it stands for older ones with the same key.
+type Merged struct {
+	Count uint64 // how many older ones
+}
+
+// AppendMerged appends a control line.
+func AppendMerged(b []byte, m Merged) []byte {
+	b = append(b, `{"type":"control","operation":"merged"`...)
+	return appendEnd(appendUint(b, "count", m.Count))
+}
+
+// Slow warns a client that reads too slowly, before messages are lost to it or it ends.
+type Slow struct {
+	Destination string // of the message that made it so many
+	Waiting     int    // how many messages, or bytes, wait for the client
+	Limit       int    // and how many may
+	Setting     string // which says so: max-waiting-messages or max-waiting-bytes
+}
+
+// AppendSlow appends a control line.
+func AppendSlow(b []byte, s Slow) []byte {
+	b = append(b, `{"type":"control","operation":"slow"`...)
+	b = appendText(b, "destination", s.Destination)
+	b = appendInt(b, "waiting", s.Waiting)
+	b = appendInt(b, "limit", s.Limit)
+	return appendEnd(appendText(b, "setting", s.Setting))
 }
