@@ -4,7 +4,8 @@
 //	country IN ('UK', 'US') AND price * 1.2 BETWEEN 5 AND 10 AND word LIKE 'l_se%' AND note IS NULL
 //
 // A [Selector] is compiled once and never changes: any number of goroutines may match with it. A match allocates nothing, takes no lock, and looks at
-// each part of the expression once at most. Compiling is a matter of microseconds for each word of the text and may be done by any number of goroutines.
+// each part of the expression once at most; LIKE takes a time in proportion to the text it looks at. The time and memory of compiling are in proportion
+// to the selector, which [MaxLength] bounds (BenchmarkCompile). Nothing here blocks or starts a goroutine.
 //
 // # What matches
 //
@@ -19,12 +20,12 @@
 // A header of another type where a number or a boolean is wanted is unknown.
 //
 // In a pattern of LIKE, % is any run of characters, none too, and _ is one character of Unicode; after the character of ESCAPE any character
-// is itself.
+// is itself. Letters match in their own case alone.
 //
 // # What differs from JMS
 //
-// Arithmetic of integers whose result does not fit 64 bits goes on with floats, where Java wraps; a division by zero is unknown, where Java throws;
-// integers are divided as in Java, 7/2 is 3. Octal numbers (a leading zero) are refused, because few mean them. LIKE, IN, BETWEEN and IS NULL take
-// any expression of their type, not only the name of a header. No selector at all, which JMS writes as empty text, is for the caller to tell: here
-// it is an error.
+// Arithmetic of integers whose result does not fit 64 bits goes on with floats, where Java wraps; a division by zero is unknown, where Java throws.
+// (Integers are divided as in Java: 7/2 is 3.) Octal numbers, those with a leading zero, are refused, because few mean them. LIKE, IN, BETWEEN and
+// IS NULL take any expression of their type, not only the name of a header. A piece of a pattern between two % may not be longer than [MaxPiece] if it
+// has _. No selector at all, which JMS writes as empty text, is for the caller to tell: here it is an error.
 package selector

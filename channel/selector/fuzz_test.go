@@ -30,7 +30,7 @@ func FuzzCompile(f *testing.F) {
 		if len(text) > selector.MaxLength || nested(text) > selector.MaxDepth {
 			return
 		}
-		s = strings.ToValidUTF8(s, "?")
+		s = strings.ToValidUTF8(s[:min(len(s), 1_000)], "?") // the naive matcher's table grows with it
 		h := headers{"i": i, "prop2": i, "f": fl, "x": fl, "t": s, "word": s, "b": i%2 == 0, "prop3": true}
 		if selector.OfFloat(fl) == (selector.Value{}) {
 			delete(h, "f")

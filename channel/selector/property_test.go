@@ -35,7 +35,7 @@ func TestAgainstNaive(t *testing.T) {
 	t.Logf("seed %d", seed)
 	g := generator{rand.New(rand.NewPCG(seed, 0))}
 	refused, results := 0, map[string]int{}
-	const selectors, messages = 1_500, 6
+	const selectors, messages = 800, 10
 	for range selectors {
 		text := g.condition(4)
 		if g.IntN(10) == 0 {
