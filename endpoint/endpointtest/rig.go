@@ -74,7 +74,10 @@ func New(t testing.TB, change func(*server.Options)) *Rig {
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}
-	transport := &http.Transport{DialContext: r.Net.DialContext, MaxIdleConnsPerHost: 100}
+	transport := &http.Transport{
+		DialContext: r.Net.DialContext, MaxIdleConnsPerHost: 100,
+		IdleConnTimeout: 90 * time.Second, // less than the server's: else both may act at the same moment, and a POST is not tried again
+	}
 	r.HTTP = &http.Client{Transport: transport}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
