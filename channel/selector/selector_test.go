@@ -176,7 +176,7 @@ func TestLike(t *testing.T) {
 		{"abcabd", "'%abd'", true}, {"aab", "'%ab'", true}, {"aaab", "'%aab%'", true}, {"abab", "'%ab'", true}, {"aba", "'ab%ba'", false}, {"aba", "'a%b%a'", true},
 		{"mississippi", "'m%iss%ip%i'", true}, {"mississippi", "'m%iss%iss%iss%'", false}, {"mississippi", "'%p_s%'", false}, {"mississippi", "'%i__i%'", true},
 		{"日本語", "'___'", true}, {"日本語", "'__'", false}, {"日本語", "'%_語'", true}, {"日本語", "'_本%'", true}, {"日本語", "'日%'", true}, {"日本語", "'%_日%'", false}, {"é", "'_'", true}, {"日本語", "'%本_'", true}, {"日本語", "'%日_'", false},
-		{"日本語", "'%_本_%'", true}, {"a", "'%_%'", true}, {"", "'%_%'", false}, {"é本", "'%_b%'", false},
+		{"日本語", "'%_本_%'", true}, {"a", "'%_%'", true}, {"", "'%_%'", false}, {"é本", "'%_b%'", false}, {"日b", "'%__b%'", false},
 		{"a\nb", "'a_b'", true}, {"a\nb", "'a%b'", true}, {"A", "'a'", false}, {"it's", "'it''s'", true},
 		{"_foo", "'\\_%' ESCAPE '\\'", true}, {"bar", "'\\_%' ESCAPE '\\'", false}, // the examples of JMS
 		{"50%", "'50!%' ESCAPE '!'", true}, {"500", "'50!%' ESCAPE '!'", false}, {"!", "'!!' ESCAPE '!'", true}, {"a", "'!a' ESCAPE '!'", true}, {"\\_", "'\\_'", true}, {"\\x", "'\\_'", true},
