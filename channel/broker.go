@@ -53,6 +53,7 @@ func NewMessageBroker(opts Options) (*MessageBroker, error) {
 	}
 	b := &MessageBroker{engine: opts.Engine, logger: opts.Logger}
 	b.table.Store(b.newTable(&table{}, opts.Destinations, opts.Constraints))
+	opts.Engine.Configure(opts.Destinations)
 	return b, nil
 }
 

@@ -86,6 +86,10 @@ type DestinationDefinition struct {
 
 	SubscriptionTimeout time.Duration // network/subscription-timeout-minutes: a subscription to which nothing was sent for so long ends; 0: it lives as long as its client
 
+	History       History // server/history: absent none
+	LastValue     bool    // server/last-value: absent false: the newest message of each subtopic is kept for new subscribers
+	MaxLastValues int     // server/max-last-values: subtopics of which it is kept; zero or less means DefaultMaxLastValues
+
 	Constraint          string // security/security-constraint: for sending and subscribing
 	SendConstraint      string // server/send-security-constraint
 	SubscribeConstraint string // server/subscribe-security-constraint

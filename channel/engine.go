@@ -7,7 +7,7 @@ import (
 )
 
 // Position is where a message stands in the history of its destination. It is opaque outside the engine: stored, handed back, compared for equality,
-// never computed with. The zero Position means that no history is kept.
+// never computed with. It has [message.PositionSize] bytes, letters, digits, '-' and '_'. The zero Position means that no history is kept.
 type Position string
 
 // Engine carries messages between brokers and gives them their order.
@@ -20,9 +20,13 @@ type Position string
 // Position once the message has its place, or with an error, and then the message is not delivered. An *message.Error among them goes to the client
 // as it is. Once ctx has ended that is an error too. Before Run an engine keeps messages for it, or refuses them. The batch belongs to the caller again when Publish returns; done may
 // come later, from any goroutine, and must not block. Publish must not be called from within deliver.
+//
+// Before anyone else sees a message, the engine numbers it ([message.Message].Order: increasing within the destination, from 1 or above) and, where its destination keeps history, writes its Position into
+// its line. A message is published once.
 type Engine interface {
 	Run(ctx context.Context, deliver func(batch []*message.Message)) error
 	Publish(batch []*message.Message, done func(i int, p Position, err error))
+	Historian
 }
 
 // Subscriber is what a Destination needs of a client. Deliver must not block. It reports true when this is the first delivery since the last Flush:

@@ -18,9 +18,22 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // direct is an engine that delivers each batch at once on the publisher's goroutine: for tests of what a broker does with a batch.
 type direct struct {
+	forgetful
 	deliver func([]*message.Message)
 	fail    error
 }
+
+// forgetful keeps nothing.
+type forgetful struct{}
+
+func (forgetful) Configure([]channel.DestinationDefinition) {}
+func (forgetful) Since(string, channel.Query) (channel.Page, error) {
+	return channel.Page{}, channel.ErrNoHistory
+}
+func (forgetful) LastValues(string, channel.Query) (channel.Page, error) {
+	return channel.Page{}, channel.ErrNoHistory
+}
+func (forgetful) Kept(string) channel.Kept { return channel.Kept{} }
 
 func (e *direct) Run(ctx context.Context, deliver func([]*message.Message)) error {
 	e.deliver = deliver

@@ -6,7 +6,7 @@ import (
 	"maps"
 )
 
-// Reconfigure replaces what the configuration says of the destinations and the constraints, while messages flow. Destinations keep their subscriptions and their counts; new ones are added. A check of
+// Reconfigure replaces what the configuration says of the destinations and the constraints, while messages flow. Destinations keep their subscriptions, their counts and, within the new limits, their history; new ones are added. A check of
 // rights that is under way goes by the old or by the new definition. What is subscribed already is not checked: that is for whoever knows the users.
 //
 // All mistakes are reported together, and with any of them nothing changes. It is a mistake to leave out a destination that exists, and to give one another subtopic-separator: its subtopics would
@@ -35,6 +35,7 @@ func (b *MessageBroker) Reconfigure(destinations []DestinationDefinition, constr
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	b.engine.Configure(destinations)
 	b.table.Store(b.newTable(old, destinations, constraints)) // before the definitions that refer to its constraints
 	for _, def := range destinations {
 		def = def.defaults()

@@ -29,12 +29,26 @@ func Run(t *testing.T, newEngine func(t *testing.T) channel.Engine) {
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newEngine(t)) })
 	}
+	for name, test := range map[string]func(*testing.T, func(*testing.T) channel.Engine){
+		"NumbersWithoutHistory":   testNumbers,
+		"ReadsThePast":            testPast,
+		"TellsWhatIsMissing":      testMissing,
+		"KnowsForeignPositions":   testForeignPositions,
+		"RefusesBadPositions":     testBadPositions,
+		"ReadsWhilePublished":     testHandOver,
+		"SwitchesHistory":         testSwitch,
+		"KeepsLastValues":         testLastValues,
+		"ReadsLastValuesMeantime": testLastValuesMeantime,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, newEngine) })
+	}
 }
 
 // runner runs an engine and notes what it delivers.
 type runner struct {
 	t      *testing.T
 	engine channel.Engine
+	also   func(batch []*message.Message) // is told of every delivery, too; nil: nobody
 	end    context.CancelFunc
 	ended  chan error // what Run returned
 
@@ -46,14 +60,14 @@ type runner struct {
 
 func run(t *testing.T, engine channel.Engine) *runner {
 	t.Helper()
-	return runAfter(t, engine, 0)
+	return runAfter(t, engine, 0, nil)
 }
 
 // runAfter runs an engine that has taken messages before.
-func runAfter(t *testing.T, engine channel.Engine, before int) *runner {
+func runAfter(t *testing.T, engine channel.Engine, before int, also func([]*message.Message)) *runner {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &runner{t: t, engine: engine, end: cancel, ended: make(chan error, 1)}
+	r := &runner{t: t, engine: engine, also: also, end: cancel, ended: make(chan error, 1)}
 	r.grown = sync.NewCond(&r.mu)
 	go func() { r.ended <- engine.Run(ctx, r.deliver) }()
 	t.Cleanup(cancel)
@@ -65,7 +79,9 @@ func runAfter(t *testing.T, engine channel.Engine, before int) *runner {
 func (r *runner) untilTaken(before int) {
 	r.t.Helper()
 	for deadline := time.Now().Add(patience); ; {
-		if r.publish(newMessage("first", 0)) == nil {
+		first := newMessage("first", 0)
+		first.Destination = "first" // nothing of what is tested
+		if r.publish(first) == nil {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -85,6 +101,9 @@ func (r *runner) deliver(batch []*message.Message) {
 	}
 	if len(batch) == 0 {
 		r.t.Error("an empty batch")
+	}
+	if r.also != nil {
+		r.also(batch)
 	}
 	r.mu.Lock()
 	r.got = append(r.got, batch...)
@@ -212,7 +231,7 @@ func testOrder(t *testing.T, engine channel.Engine) {
 // checkOrder wants each producer's messages without a hole and in order.
 func checkOrder(t *testing.T, got []*message.Message) {
 	t.Helper()
-	next := map[string]int{}
+	next, last := map[string]int{}, uint64(0)
 	for _, m := range got {
 		var producer, i int
 		if _, err := fmt.Sscanf(m.ID, "%d/%d", &producer, &i); err != nil {
@@ -223,6 +242,10 @@ func checkOrder(t *testing.T, got []*message.Message) {
 			t.Fatalf("producer %s: %d came instead of %d", name, i, next[name])
 		}
 		next[name]++
+		if m.Order <= last {
+			t.Fatalf("message %q has order %d behind %d", m.ID, m.Order, last)
+		}
+		last = m.Order
 	}
 }
 
@@ -232,7 +255,7 @@ func testBeforeRun(t *testing.T, engine channel.Engine) {
 	if r.publish(newMessage("p", 0)) == nil {
 		want = 1
 	}
-	if got := runAfter(t, engine, want).stop(); len(got) != want {
+	if got := runAfter(t, engine, want, nil).stop(); len(got) != want {
 		t.Errorf("%d messages were taken before Run and %d delivered", want, len(got))
 	}
 }
