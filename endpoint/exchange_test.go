@@ -1,12 +1,12 @@
 package endpoint
 
 import (
-	"context"
 	"runtime"
 	"slices"
 	"testing"
 
 	"sluice/channel"
+	"sluice/channel/memengine"
 	"sluice/channel/message"
 	"sluice/flexsession"
 	"sluice/heartbeat"
@@ -36,11 +36,9 @@ func work(x *Exchange, lines ...string) {
 }
 
 // engine is one whose Publish a test watches.
-type engine struct{ publish func() }
-
-func (e *engine) Run(ctx context.Context, _ func([]*message.Message)) error {
-	<-ctx.Done()
-	return nil
+type engine struct {
+	channel.Engine
+	publish func()
 }
 
 func (e *engine) Publish(batch []*message.Message, done func(int, channel.Position, error)) {
@@ -55,7 +53,7 @@ func TestLinesBehindAnAttachAreSerial(t *testing.T) {
 	var order []string // guarded by the client's Serially, if it does what it should
 	var client *flexsession.FlexClient
 	done := make(chan struct{})
-	e := &engine{publish: func() {
+	e := &engine{Engine: memengine.New(memengine.Options{}), publish: func() {
 		started := make(chan struct{})
 		go func() {
 			defer close(done)
