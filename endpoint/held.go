@@ -27,7 +27,8 @@ type Held struct {
 	control *http.ResponseController
 	pulse   Pulse
 	began   time.Time
-	wrote   uint64 // bytes; only the handler's goroutine uses it
+	wrote   uint64 // bytes; only the handler's goroutine uses this, and the next
+	noted   bool   // Ended was called
 	wake    chan struct{}
 
 	mu     sync.Mutex                              // guards the following
@@ -48,7 +49,15 @@ func (k *Core) Hold(w http.ResponseWriter, r *http.Request, def *channel.Channel
 
 // Ended notes that the answer has ended, for that cause. The handler's goroutine calls it, once.
 func (h *Held) Ended(cause flexsession.Cause) {
+	h.noted = true
 	h.core().Stats.Ended(Connection{h.Channel().ID, h.Channel().Kind, h.session, h.owner, h.began, h.wrote}, cause.WithIncident())
+}
+
+// Abandon takes the answer off its client, and notes its end, where that has not happened because the handler panicked. The handler defers it.
+func (h *Held) Abandon() {
+	if !h.noted {
+		h.Ended(h.lost(message.CodeInternalError))
+	}
 }
 
 // Refused notes that the answer has ended with line, which says why its attach had no effect.

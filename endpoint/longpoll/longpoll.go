@@ -57,6 +57,7 @@ func (e *Endpoint) poll(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	q.Client.Touch()
 
 	held := e.core.Hold(w, r, e.def, session, q.Client, false)
+	defer held.Abandon()
 	e.core.Stats.Opened(e.def.ID)
 	cookie := q.CookieCame()
 	line, ok := held.Attach(q.Client, req.Attach, req.Have, &cookie)
@@ -67,11 +68,7 @@ func (e *Endpoint) poll(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	}
 
 	wait, refused := e.place(session, req)
-	body, parked, over := held.Answer(r, wait)
-	if wait != 0 {
-		e.core.Open.Leave(e.def.ID)
-		session.Close()
-	}
+	body, parked, over := e.hold(held, r, session, wait)
 	if !over {
 		pause := e.pause(parked, refused, wait)
 		q.Client.Advise(pause)
@@ -103,6 +100,17 @@ func (e *Endpoint) place(s *flexsession.LongPollSession, req *message.Request) (
 		return 0, message.CodeLimitPolls
 	}
 	return wait, 0
+}
+
+// hold holds the poll in its place.
+func (e *Endpoint) hold(h *endpoint.Held, r *http.Request, s *flexsession.LongPollSession, wait time.Duration) (body []byte, parked, over bool) {
+	if wait != 0 {
+		defer func() {
+			e.core.Open.Leave(e.def.ID)
+			s.Close()
+		}()
+	}
+	return h.Answer(r, wait)
 }
 
 // unheldPause is the least pause after a poll that found no place, so that those who find none do not take all the server's time (BlazeDS: 3 s).

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -131,4 +132,46 @@ func TestPanicIsAnswered(t *testing.T) {
 			}
 		}
 	})
+}
+
+// mute is an answer that cannot be written to: it panics.
+type mute struct{ http.ResponseWriter }
+
+func (mute) Write([]byte) (int, error) { panic("an answer fails badly") }
+
+// A stream or poll whose handler fails badly is off its client, which may come back or end as after any other loss.
+func TestPanicDetaches(t *testing.T) {
+	for _, kind := range []channel.Kind{channel.Streaming, channel.LongPoll} {
+		t.Run(string(kind), func(t *testing.T) {
+			endpointtest.Run(t, func(o *server.Options) {
+				for i := range o.Channels {
+					o.Channels[i].ReliableReconnectDuration = 15 * time.Second
+				}
+			}, func(t *testing.T, r *endpointtest.Rig) {
+				c := r.NewClient(kind)
+				path := "/" + string(kind)
+				_, lines, _ := r.Post(path, `{"type":"command","operation":"client_ping","messageId":"c1","headers":{"DSId":"nil"}}`)
+				c.Adopt(lines[0])
+				line := c.PollLine(1, 0)
+				if kind == channel.Streaming {
+					path, line = path+"?command=open", `{"type":"control","operation":"attach","attach":1,"have":0}`
+				}
+				func() {
+					defer func() {
+						if recover() != http.ErrAbortHandler {
+							t.Error("the answer did not fail")
+						}
+					}()
+					req := httptest.NewRequest("POST", path, strings.NewReader(line))
+					req.Header.Set("Content-Type", "application/json")
+					req.Header.Set("Authorization", c.Auth()[1])
+					r.Server.Handler("main").ServeHTTP(mute{httptest.NewRecorder()}, req)
+				}()
+				time.Sleep(time.Minute)
+				if r.Server.Registry().Lookup(c.ID) != nil {
+					t.Error("the client is still held by the answer")
+				}
+			})
+		})
+	}
 }

@@ -29,6 +29,7 @@ func (e *Endpoint) read(w http.ResponseWriter, r *http.Request) {
 	}
 	e.core.Stats.Opened(e.def.ID)
 	held := e.core.Hold(w, r, e.def, session, c, true)
+	defer held.Abandon()
 	held.Attach(c, 1, 0, nil)
 	if strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
 		e.head(w, "text/event-stream; charset=utf-8", session.Peer())

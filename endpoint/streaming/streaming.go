@@ -74,6 +74,7 @@ func (e *Endpoint) open(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 
 	e.core.Stats.Opened(e.def.ID)
 	held := e.core.Hold(w, r, e.def, session, q.Client, q.Client.Unreliable())
+	defer held.Abandon()
 	id := e.core.Lasting.Keep(q.Client, held)
 	defer e.core.Lasting.Drop(id)
 	q.Client.Touch()
