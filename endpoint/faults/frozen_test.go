@@ -106,7 +106,7 @@ const filling = 500 * time.Millisecond
 // Nobody misses a stream's reader that promises no heartbeats and is sent no more than its buffers take: the stream stays, and the client with it.
 func TestFrozenAndNotFound(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "127.0.0.1")
+	w := newWorld(t, "127.0.0.1", func(c *channel.ChannelDefinition) { c.SessionTimeout = time.Hour }) // else it ends, on a machine that is slow
 	c := w.client(w.url, channel.Streaming, 0)
 	w.fault(func() { c.Process.Signal(syscall.SIGSTOP) })
 	time.Sleep(heartbeat + deadPeer + stuck + reconnect + late)

@@ -216,10 +216,13 @@ func gather(from net.Conn, buf []byte, n int, until time.Time) (int, error) {
 }
 
 func (c *pair) cut(reset bool) {
-	for _, conn := range []net.Conn{c.in, c.out} {
+	both := []net.Conn{c.in, c.out}
+	for _, conn := range both { // before either is closed: pass closes the other as soon as it sees that
 		if tcp, ok := conn.(*net.TCPConn); ok && reset {
 			_ = tcp.SetLinger(0)
 		}
+	}
+	for _, conn := range both {
 		conn.Close()
 	}
 }
