@@ -10,6 +10,8 @@ export type Harm = "refuses upgrades" | "swallows frames" | "swallows frames and
 export class HostileProxy {
 	readonly #http: Server;
 	readonly #open = new Set<Duplex>();
+	/** So many sockets and streams it has harmed. */
+	harmed = 0;
 
 	constructor(
 		private readonly target: string,
@@ -36,6 +38,7 @@ export class HostileProxy {
 
 	#forward(incoming: IncomingMessage, outgoing: ServerResponse): void {
 		const { host, port } = { host: new URL(this.target).hostname, port: new URL(this.target).port };
+		if (this.harm === "swallows frames and buffers answers" && incoming.url?.includes("command=open")) this.harmed++;
 		const out = request({ host, port, path: incoming.url, method: incoming.method, headers: incoming.headers }, (answer) => {
 			if (this.harm !== "swallows frames and buffers answers") {
 				outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
@@ -53,6 +56,7 @@ export class HostileProxy {
 
 	#upgrade(incoming: IncomingMessage, socket: Duplex): void {
 		socket.on("error", () => {});
+		this.harmed++;
 		if (this.harm === "refuses upgrades") return void socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 		// RFC 6455 section 4.2.2
 		const accept = createHash("sha1").update(`${incoming.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");

@@ -33,8 +33,8 @@ export interface FakeClient {
 /** A server that follows docs/protocol.md closely enough to show whether a client does, and breaks on demand. */
 export class FakeServer {
 	readonly clients = new Map<string, FakeClient>();
-	/** All that was received: how (`ws`, or the path) and which lines. */
-	readonly log: { how: string; lines: Row[] }[] = [];
+	/** All that was received: how (`ws`, or the path), which lines, and when. */
+	readonly log: { how: string; lines: Row[]; at: number }[] = [];
 	readonly sockets = new Set<WebSocket>();
 	/** ok; refuse: no upgrade; swallow: upgrade, then nothing. */
 	webSocket: "ok" | "refuse" | "swallow" = "ok";
@@ -253,7 +253,7 @@ export class FakeServer {
 		ws.on("message", (data) => {
 			if (this.webSocket === "swallow") return;
 			const lines = parse(String(data));
-			this.log.push({ how: "ws", lines });
+			this.log.push({ how: "ws", lines, at: Date.now() });
 			const result = this.#run(lines, client, { write, end: () => ws.close(1000) });
 			client = result.client;
 			if (result.replies.length > 0) write(result.replies);
@@ -269,7 +269,7 @@ export class FakeServer {
 		if (this.refusal) return void response.writeHead(this.refusal.status).end(JSON.stringify({ type: "error", ...this.refusal }) + "\n");
 		const lines = parse(body);
 		const line = lines[0] ?? {};
-		this.log.push({ how: url.pathname + url.search, lines });
+		this.log.push({ how: url.pathname + url.search, lines, at: Date.now() });
 		const [id = "", secret] = (request.headers.authorization ?? "").replace("Bearer ", "").split(".");
 		const client = this.clients.get(id);
 		const connecting = line["headers"]?.DSId === "nil";
