@@ -102,6 +102,7 @@ const (
 	CodeLimitDescriptors        Code = 4549 // The server's process holds as many files and connections open as its operating system lets it.
 	CodeInternal                Code = 4550 // The server could not do this.
 	CodeBadConfiguration        Code = 4551 // The configuration has mistakes; nothing has changed.
+	CodeHistoryNotKept          Code = 4552 // The destination keeps no messages of the past.
 )
 
 // CodeInfo is what the table says about a code. It is shared and must not be changed.

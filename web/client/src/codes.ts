@@ -84,6 +84,7 @@ const rows: readonly (readonly [code: number, name: string, sentence: string, ki
 	[4549,"limit-descriptors","The server's process holds as many files and connections open as its operating system lets it.","refused","after","",3000],
 	[4550,"internal","The server could not do this.","refused","yes"],
 	[4551,"bad-configuration","The configuration has mistakes; nothing has changed.","refused","no"],
+	[4552,"history-not-kept","The destination keeps no messages of the past.","refused","yes","history"],
 ];
 
 /** Every code the server or the client can give, by its number. */
