@@ -59,6 +59,8 @@ type FlexClient struct {
 	subs       map[string]*MessageClient
 	topics     int         // of all subscriptions
 	dests      []*interest // few: one for each destination it has subscriptions on
+	replays    []*replay   // of the subscriptions that are not live yet: the next to read a page first
+	reading    bool        // the registry's readers have the client in their hands
 	failovers  *failovers  // its newest reports; nil: it gave none
 	peer       Peer        // where it connected, or its last WebSocket did
 	last       *Facts      // at its end
@@ -70,7 +72,6 @@ type FlexClient struct {
 type interest struct {
 	dest    *channel.Destination
 	members []*MessageClient
-	pushed  uint64 // number of the destination's last message that entered the outbox: several subscriptions that match bring it once
 }
 
 // ID is the client's DSId.
@@ -203,6 +204,7 @@ func (c *FlexClient) Take(epoch uint64, buf []byte, limit int) (_ []byte, more b
 			c.record.Touch() // a reader that cannot confirm is active when it is written to
 		}
 	}
+	c.readOn()
 	return buf, more
 }
 
@@ -282,7 +284,7 @@ func (c *FlexClient) End(cause Cause) bool {
 	t, subs, sessions, record, principal := c.transport, c.subs, c.sessions, c.record, c.principal
 	last := c.facts()
 	c.last = &last
-	c.transport, c.subs, c.dests, c.sessions = nil, nil, nil, nil
+	c.transport, c.subs, c.dests, c.sessions, c.replays = nil, nil, nil, nil, nil
 	c.out, c.up = outbox{confirmed: c.out.confirmed}, uplink{}
 	if c.done != nil {
 		close(c.done)

@@ -17,6 +17,10 @@ type MessageClient struct {
 	idle   *heartbeat.Idle // over subscription-timeout-minutes; nil: it has none
 	closed bool            // guarded by client.mu
 	life   lifetime
+
+	replay *replay // its way through the past; nil: it is live. Guarded by client.mu
+	first  uint64  // number of the first message that is delivered to it live: those before it were replayed. Guarded by client.mu
+	got    uint64  // the broker's count at the last message that was put into the outbox for it. Guarded by client.mu
 }
 
 // ID is the clientId by which requests and deliveries name the subscription.
@@ -31,63 +35,119 @@ func (s *MessageClient) Topics() []string { return s.sub.Topics() }
 // Client is whose subscription it is.
 func (s *MessageClient) Client() *FlexClient { return s.client }
 
-// Deliver puts m into the client's outbox, once, however many of its subscriptions match. It implements channel.Subscriber.
+// Deliver puts m into the client's outbox, once for all of its subscriptions that match and are live. It implements channel.Subscriber.
 func (s *MessageClient) Deliver(m *message.Message, sub *channel.Subscription) (owed bool) {
 	c := s.client
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s.closed || c.ended != nil || s.dest.pushed == sub.Number() {
+	if s.replay != nil {
+		s.replay.ignored = m.Order // it comes, in its place
 		return false
 	}
-	s.dest.pushed = sub.Number()
+	if s.closed || c.ended != nil || m.Order < s.first || s.got == sub.Number() {
+		return false
+	}
+	s.got = sub.Number()
+	if len(s.dest.members) == 1 {
+		return s.put(m, nil)
+	}
+	to := []string{s.ID()}
+	for _, other := range s.dest.members {
+		if other != s && other.replay == nil && m.Order >= other.first && other.got != s.got && other.sub.Matches(m) {
+			other.got = s.got
+			other.touch()
+			to = append(to, other.ID())
+		}
+	}
+	return s.put(m, to)
+}
+
+// put puts m into the outbox, with the line that says which subscriptions it is for; nil: there is only one. The caller holds client.mu.
+func (s *MessageClient) put(m *message.Message, to []string) (owed bool) {
+	s.touch()
+	e := entry{line: m.Line, at: m.Published.UnixNano()}
+	if to != nil {
+		e.head = message.AppendFor(nil, message.For{ClientIDs: to})
+	}
+	return s.client.push(e)
+}
+
+// alone names the subscription if its client has others on the destination. The caller holds client.mu.
+func (s *MessageClient) alone() []string {
+	if len(s.dest.members) == 1 {
+		return nil
+	}
+	return []string{s.ID()}
+}
+
+// touch notes that something is sent to the subscription.
+func (s *MessageClient) touch() {
 	if s.idle != nil {
 		s.idle.Touch()
 	}
-	e := entry{line: m.Line, at: m.Published.UnixNano()}
-	if len(s.dest.members) > 1 {
-		var to []string
-		for _, other := range s.dest.members {
-			if other == s || other.sub.Matches(m) {
-				to = append(to, other.ID())
-			}
-		}
-		e.head = message.AppendFor(nil, message.For{ClientIDs: to})
-	}
-	return c.push(e)
 }
 
 // Flush implements channel.Subscriber.
 func (s *MessageClient) Flush() { s.client.Flush() }
 
-// Subscribe makes a subscription on d with the given subtopics ("" for messages without one), and puts a subscription-state line where it takes effect.
-// The caller has checked the user's rights.
+// Subscribe makes a subscription on d with the given subtopics ("" for messages without one), and puts a subscription-state line where it takes effect. The caller has checked the user's rights.
 func (c *FlexClient) Subscribe(d *channel.Destination, topics []string, correlationID string) (*MessageClient, *message.Error) {
+	s, _, err := c.SubscribeFrom(d, topics, channel.Cursor{}, correlationID)
+	return s, err
+}
+
+// SubscribeFrom is Subscribe for a subscription that begins in the past, with the messages from there on. What it says of where the subscription stands is also in the subscription-state line; another one
+// ("live") stands where the past ends, and a loss line where something of it is missing. A destination with last values brings the newest message of each subtopic first to who does not ask for more.
+// The errors of the past are history-not-kept and bad-field.
+func (c *FlexClient) SubscribeFrom(d *channel.Destination, topics []string, begin channel.Cursor, correlationID string) (*MessageClient, message.Standing, *message.Error) {
+	var standing message.Standing
 	if err := c.roomFor(1, len(topics)); err != nil {
-		return nil, err
+		return nil, standing, err
 	}
 	s := &MessageClient{client: c, closed: true} // until all its topics are known to be good
+	past, lost, err := s.past(d, begin)
+	if err != nil {
+		return nil, standing, err
+	}
+	s.replay = past
 	s.sub = d.Subscribe(randomText(12), s)
 	for _, topic := range topics {
 		if err := s.sub.Add(topic); err != nil {
 			s.sub.Close()
-			return nil, err
+			return nil, standing, err
 		}
+	}
+	var first channel.Page
+	if standing.Asked = lost; past != nil {
+		if first, err = past.first(); err != nil {
+			s.sub.Close()
+			return nil, standing, err
+		}
+		standing = past.standing(first)
 	}
 	c.mu.Lock()
 	if c.ended != nil {
 		c.mu.Unlock()
 		s.sub.Close()
-		return nil, &message.Error{Code: message.CodeUnknownClient}
+		return nil, standing, &message.Error{Code: message.CodeUnknownClient}
 	}
 	s.closed = false
 	c.keep(s)
 	s.watch(d.Definition().SubscriptionTimeout)
 	c.topics += len(topics)
-	c.push(entry{line: stateLine("subscribe", s, correlationID)})
+	c.push(entry{line: stateLine("subscribe", s, correlationID, standing)})
+	if lost {
+		s.lose(string(begin.Position), "")
+	}
+	if past != nil {
+		c.replays = append(c.replays, past)
+		past.take(first)
+		c.readOn()
+	}
 	c.mu.Unlock()
 	c.registry.messageClientCreated(s)
 	c.Flush()
-	return s, nil
+	return s, standing, nil
 }
 
 // watch begins the subscription's timeout, if it has one.
@@ -186,7 +246,7 @@ func (c *FlexClient) Unsubscribe(id, correlationID string) *message.Error {
 		return message.Errorf(message.CodeNotSubscribed, "%s", id)
 	}
 	c.remove(s)
-	c.push(entry{line: stateLine("unsubscribe", s, correlationID)})
+	c.push(entry{line: stateLine("unsubscribe", s, correlationID, message.Standing{})})
 	c.mu.Unlock()
 	s.close()
 	c.registry.messageClientDestroyed(s, Because(message.CodeClientDisconnect))
@@ -218,7 +278,7 @@ func (s *MessageClient) Change(add, remove []string, correlationID string) *mess
 	c.mu.Lock()
 	if c.ended == nil {
 		c.topics += topics
-		c.push(entry{line: stateLine("multi_subscribe", s, correlationID)})
+		c.push(entry{line: stateLine("multi_subscribe", s, correlationID, message.Standing{})})
 	}
 	c.mu.Unlock()
 	c.Flush()
@@ -230,6 +290,7 @@ func (c *FlexClient) remove(s *MessageClient) {
 	delete(c.subs, s.ID())
 	c.topics -= len(s.Topics())
 	s.closed = true
+	s.endReplay()
 	s.dest.members = slices.DeleteFunc(s.dest.members, func(o *MessageClient) bool { return o == s })
 	if len(s.dest.members) == 0 {
 		c.dests = slices.DeleteFunc(c.dests, func(in *interest) bool { return in == s.dest })
@@ -290,8 +351,8 @@ func (c *FlexClient) Push(d *channel.Destination, m *message.Message) bool {
 	return true
 }
 
-func stateLine(operation string, s *MessageClient, correlationID string) []byte {
+func stateLine(operation string, s *MessageClient, correlationID string, standing message.Standing) []byte {
 	return message.AppendSubscriptionState(nil, message.SubscriptionState{
-		Operation: operation, Destination: s.Destination(), ClientID: s.ID(), CorrelationID: correlationID,
+		Operation: operation, Destination: s.Destination(), ClientID: s.ID(), CorrelationID: correlationID, Standing: standing,
 	})
 }

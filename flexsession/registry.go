@@ -63,10 +63,12 @@ func (o *Options) defaults() {
 	}
 }
 
-// Registry is the table of live sessions, records and clients. Safe for concurrent use. It starts no goroutine.
+// Registry is the table of live sessions, records and clients. Safe for concurrent use. It starts goroutines only while clients read the past, and those end by themselves.
 type Registry struct {
 	opts atomic.Pointer[Options]                               // its limits may be replaced; the rest stays as it is
 	defs atomic.Pointer[map[string]*channel.ChannelDefinition] // by id, as they are now; nil: as they were from the beginning
+
+	readers readers // of the past
 
 	mu       sync.Mutex // guards the following
 	clients  map[string]*FlexClient
@@ -95,6 +97,7 @@ func NewRegistry(opts Options) *Registry {
 		sessions: make(map[string]Session),
 		records:  make(map[string]*Record),
 		ends:     make(map[string]end),
+		readers:  readers{page: pageSize},
 	}
 	g.opts.Store(&opts)
 	return g
