@@ -36,6 +36,7 @@ func Run(t *testing.T, newEngine func(t *testing.T) channel.Engine) {
 		"KnowsForeignPositions":   testForeignPositions,
 		"RefusesBadPositions":     testBadPositions,
 		"ReadsWhilePublished":     testHandOver,
+		"ReadsWhileDiscarded":     testDiscards,
 		"SwitchesHistory":         testSwitch,
 		"KeepsLastValues":         testLastValues,
 		"ReadsLastValuesMeantime": testLastValuesMeantime,
