@@ -35,6 +35,9 @@ const timeEvery = 64
 // waiting is how many lines have no number.
 func (o *outbox) waiting() int { return o.queue.len() - o.numbered }
 
+// waitingBytes is how many bytes these have.
+func (o *outbox) waitingBytes() int { return o.waitingLen }
+
 // sent is the number of the last numbered line.
 func (o *outbox) sent() uint64 { return o.confirmed + uint64(o.numbered) }
 

@@ -147,13 +147,13 @@ func (s *MessageClient) lose(from, to string) {
 // roomForPast says whether the outbox has room for a line of the past: that takes up to a half of what may wait, the other half is for what is live. The caller holds c.mu.
 func (c *FlexClient) roomForPast(size int) bool {
 	waiting, opts := c.out.waiting(), c.registry.options()
-	return !c.slow && c.ended == nil && (waiting == 0 || waiting < opts.MaxWaitingMessages/2 && c.out.waitingLen+size <= opts.MaxWaitingBytes/2)
+	return !c.slow && c.ended == nil && (waiting == 0 || waiting < opts.MaxWaitingMessages/2 && c.out.waitingBytes()+size <= opts.MaxWaitingBytes/2)
 }
 
 // fewWait says whether so much of the past has left the outbox that it is worth while to read on. The caller holds c.mu.
 func (c *FlexClient) fewWait() bool {
 	opts := c.registry.options()
-	return c.out.waiting() <= opts.MaxWaitingMessages/4 && c.out.waitingLen <= opts.MaxWaitingBytes/4
+	return c.out.waiting() <= opts.MaxWaitingMessages/4 && c.out.waitingBytes() <= opts.MaxWaitingBytes/4
 }
 
 // readOn has the client's replays go on, if there are any and they have room. The caller holds c.mu.

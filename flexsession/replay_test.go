@@ -482,7 +482,7 @@ func TestReplayIsBounded(t *testing.T) {
 				one, _ := r.subscribe(t, h, channel.Cursor{From: channel.FromEarliest}, "a")
 				two, _ := r.subscribe(t, h, channel.Cursor{From: channel.FromEarliest}, "*")
 				synctest.Wait()
-				if n, size := r.c.out.waiting(), r.c.out.waitingLen; n < 30 || n > 51 && name == "messages" || size > 5300 && name == "bytes" { // a half, and what was the server's own
+				if n, size := r.c.out.waiting(), r.c.out.waitingBytes(); n < 30 || n > 51 && name == "messages" || size > 5300 && name == "bytes" { // a half, and what was the server's own
 					t.Errorf("%d lines of %d bytes wait", n, size)
 				}
 				if n := h.registry.readers.busy; n != 0 || r.c.reading {
