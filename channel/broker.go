@@ -82,7 +82,9 @@ func (b *MessageBroker) Destinations() []*Destination {
 func (b *MessageBroker) Publish(batch []*message.Message, done func(i int, err *message.Error)) {
 	known, byID := 0, b.table.Load().byID // from here on
 	for i, m := range batch {
-		if byID[m.Destination] == nil {
+		if d := byID[m.Destination]; d != nil {
+			d.Settle(m)
+		} else {
 			b.publish(batch[known:i], known, done)
 			done(i, message.Errorf(message.CodeUnknownDestination, "%q", m.Destination))
 			known = i + 1

@@ -86,6 +86,13 @@ type DestinationDefinition struct {
 
 	SubscriptionTimeout time.Duration // network/subscription-timeout-minutes: a subscription to which nothing was sent for so long ends; 0: it lives as long as its client
 
+	MessageTimeToLive  time.Duration // server/message-time-to-live: replaces the publisher's; zero: that holds; negative: messages never expire
+	MessagePriority    *int          // server/message-priority: 0 to 9, of messages whose publisher gave none; nil: 4
+	SlowConsumer       SlowPolicy    // network/slow-consumer-policy: absent disconnect
+	ConflateKey        string        // network/conflate-key: the header whose value, with the subtopics, is the key of a message; empty: the subtopics alone are
+	MaxWaitingMessages int           // network/max-waiting-messages: messages of the destination that may wait for one client; 0: as many as may wait for the client at all
+	MaxWaitingBytes    int           // network/max-waiting-bytes: the same in bytes; one message alone may be more
+
 	History       History // server/history: absent none
 	LastValue     bool    // server/last-value: absent false: the newest message of each subtopic is kept for new subscribers
 	MaxLastValues int     // server/max-last-values: subtopics of which it is kept; zero or less means DefaultMaxLastValues

@@ -20,6 +20,7 @@ type Destination struct {
 	subscribers atomic.Int64
 	published   atomic.Uint64 // also the number of the message under way
 	delivered   atomic.Uint64
+	books       Books
 }
 
 // Stats are counts since the start, and what is there now.
@@ -45,6 +46,12 @@ func (def DestinationDefinition) defaults() DestinationDefinition {
 
 // Definition is what the configuration says now ([MessageBroker.Reconfigure]). It must not be changed.
 func (d *Destination) Definition() *DestinationDefinition { return d.def.Load() }
+
+// Settle applies the destination's time to live and priority to a message that nobody else has seen yet. Publish does it as well.
+func (d *Destination) Settle(m *message.Message) {
+	def := d.Definition()
+	m.Settle(def.MessageTimeToLive, def.MessagePriority)
+}
 
 // Subscribe opens a subscription for sub, without a topic yet. id is the clientId that deliveries are named by; the caller sees to it that it is unique.
 func (d *Destination) Subscribe(id string, sub Subscriber) *Subscription {

@@ -35,6 +35,14 @@ func (o *Options) validate() error {
 		if strings.Contains(d.SubtopicSeparator, wildcard) {
 			wrong("destination %q: subtopic-separator %q: expected one without a wildcard", d.ID, d.SubtopicSeparator)
 		}
+		if p := d.MessagePriority; p != nil && (*p < 0 || *p > 9) {
+			wrong("destination %q: message-priority %d: expected 0 to 9", d.ID, *p)
+		}
+		switch d.SlowConsumer {
+		case "", SlowDisconnect, SlowDropOldest, SlowConflate:
+		default:
+			wrong("destination %q: slow-consumer-policy %q: expected disconnect, drop-oldest or conflate", d.ID, d.SlowConsumer)
+		}
 		for _, ref := range [...]struct{ element, id string }{
 			{"security-constraint", d.Constraint},
 			{"send-security-constraint", d.SendConstraint},

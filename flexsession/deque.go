@@ -4,31 +4,31 @@ package flexsession
 // hold the memory for ever. The zero deque is empty and holds no memory.
 type deque[T any] struct {
 	ring []T // length is a power of two
-	head int
-	n    int
+	head int32
+	n    int32
 }
 
 // keepRing is the largest ring an empty deque keeps.
 const keepRing = 32
 
-func (d *deque[T]) len() int { return d.n }
+func (d *deque[T]) len() int { return int(d.n) }
 
-func (d *deque[T]) at(i int) *T { return &d.ring[(d.head+i)&(len(d.ring)-1)] }
+func (d *deque[T]) at(i int) *T { return &d.ring[(int(d.head)+i)&(len(d.ring)-1)] }
 
 func (d *deque[T]) front() *T { return d.at(0) }
 
 func (d *deque[T]) push(v T) {
-	if d.n == len(d.ring) {
+	if int(d.n) == len(d.ring) {
 		d.grow()
 	}
 	d.n++
-	*d.at(d.n - 1) = v
+	*d.at(int(d.n) - 1) = v
 }
 
 func (d *deque[T]) pop() {
 	var zero T
 	*d.front() = zero
-	d.head = (d.head + 1) & (len(d.ring) - 1)
+	d.head = (d.head + 1) & int32(len(d.ring)-1)
 	d.n--
 	if d.n == 0 && len(d.ring) > keepRing {
 		d.ring, d.head = nil, 0
@@ -37,7 +37,7 @@ func (d *deque[T]) pop() {
 
 func (d *deque[T]) grow() {
 	ring := make([]T, max(2, 2*len(d.ring)))
-	for i := range d.n {
+	for i := range int(d.n) {
 		ring[i] = *d.at(i)
 	}
 	d.ring, d.head = ring, 0

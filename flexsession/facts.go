@@ -23,6 +23,7 @@ type Facts struct {
 	Requests      uint64 // the highest seq that was worked on
 	Unreliable    bool
 	Failovers     []Failover // its newest reports, oldest first
+	Books         []DestinationBooks
 }
 
 // Facts describes the client as it is now; one that has ended as it was then.
@@ -38,7 +39,7 @@ func (c *FlexClient) Facts() Facts {
 // facts is Facts of a client that lives, for those who hold c.mu.
 func (c *FlexClient) facts() Facts {
 	f := Facts{ID: c.id, Address: c.peer.RemoteAddr, Created: c.created, Channel: c.presence.def.ID, Subscriptions: len(c.subs),
-		Waiting: c.out.waiting(), Unconfirmed: c.out.numbered, Confirmed: c.out.confirmed, Requests: c.up.last, Unreliable: c.unreliable, Failovers: c.failovers.shown()}
+		Waiting: c.out.waiting(), Unconfirmed: c.out.unconfirmed.len(), Confirmed: c.out.confirmed, Requests: c.up.last, Unreliable: c.unreliable, Failovers: c.failovers.shown(), Books: c.allBooks()}
 	if c.principal != nil {
 		f.User = c.principal.Name
 	}
@@ -65,7 +66,7 @@ func (c *FlexClient) Who() (user, address string) {
 func (c *FlexClient) Depth() (waiting, unconfirmed int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.out.waiting(), c.out.numbered
+	return c.out.waiting(), c.out.unconfirmed.len()
 }
 
 // Ended is a client that has ended, as it was then.

@@ -72,6 +72,7 @@ type FlexClient struct {
 type interest struct {
 	dest    *channel.Destination
 	members []*MessageClient
+	account
 }
 
 // ID is the client's DSId.
@@ -196,13 +197,10 @@ func (c *FlexClient) Take(epoch uint64, buf []byte, limit int) (_ []byte, more b
 	if c.epoch != epoch || c.transport == nil {
 		return buf, false
 	}
+	sent := c.out.sent()
 	buf, more = c.out.take(buf, limit, c.window)
-	if c.unreliable && c.out.numbered > 0 {
-		c.out.confirm(c.out.sent()) // nothing is kept for it
-		more = c.out.queue.len() > 0
-		if c.record != nil {
-			c.record.Touch() // a reader that cannot confirm is active when it is written to
-		}
+	if c.unreliable && c.out.sent() > sent && c.record != nil {
+		c.record.Touch() // a reader that cannot confirm is active when it is written to
 	}
 	c.readOn()
 	return buf, more
@@ -235,35 +233,46 @@ func (c *FlexClient) Confirm(have uint64) bool {
 	return err == nil
 }
 
-// push appends a counted line and says whether a Flush is owed for it. The caller holds c.mu. A client with too many lines waiting is a slow consumer, and ends.
+// push appends a counted line and says whether a Flush is owed for it. The caller holds c.mu. Where too much waits, the policies of the destinations say what becomes of it; a client that may lose
+// nothing is a slow consumer then, and ends.
 func (c *FlexClient) push(e entry) (owed bool) {
-	opts := c.registry.options()
+	e.in.accepted()
+	return c.enter(e)
+}
+
+// enter is push of a message that its books know already.
+func (c *FlexClient) enter(e entry) (owed bool) {
 	if c.slow {
+		e.in.abandoned()
 		return false
 	}
-	cause := Cause{Code: message.CodeSlowConsumer}
+	lost, end := c.room(&e)
 	switch {
-	case c.out.waiting() >= opts.MaxWaitingMessages:
-		cause.Value = opts.MaxWaitingMessages
-	case c.out.waitingLen+e.size() > opts.MaxWaitingBytes && c.out.waiting() > 0:
-		cause.Setting, cause.Value = "max-waiting-bytes", opts.MaxWaitingBytes
-	}
-	if cause.Value != nil {
-		c.slow = true   // nothing may follow the line that is missing
-		go c.End(cause) // not here: the caller holds locks, and is in the middle of a fan-out
+	case end != nil:
+		c.slow = true  // nothing may follow the line that is missing
+		go c.End(*end) // not here: the caller holds locks, and is in the middle of a fan-out
+		e.in.abandoned()
 		return false
+	case lost:
+		e.in.dropped()
+		c.out.wait.refuse(&e, c.out.entered)
+	default:
+		c.out.push(e)
+		c.alert(&e)
 	}
-	c.out.push(e)
 	owed, c.owed = !c.owed, true
 	return owed
 }
 
-// Flush wakes the transport once for all that entered the outbox since the last Flush.
+// Flush wakes the transport once for all that entered the outbox since the last Flush, and tells the listeners if it is too much.
 func (c *FlexClient) Flush() {
 	c.mu.Lock()
 	c.owed = false
-	t := c.transport
+	t, news := c.transport, c.news()
 	c.mu.Unlock()
+	for _, s := range news {
+		c.registry.clientSlow(c, s)
+	}
 	if t != nil {
 		t.Wake()
 	}
@@ -285,6 +294,7 @@ func (c *FlexClient) End(cause Cause) bool {
 	last := c.facts()
 	c.last = &last
 	c.transport, c.subs, c.dests, c.sessions, c.replays = nil, nil, nil, nil, nil
+	c.out.abandon()
 	c.out, c.up = outbox{confirmed: c.out.confirmed}, uplink{}
 	if c.done != nil {
 		close(c.done)

@@ -11,6 +11,7 @@ type Listener struct {
 	SessionDestroyed       func(Session, Cause)
 	ClientCreated          func(*FlexClient)
 	ClientDestroyed        func(*FlexClient, Cause)
+	ClientSlow             func(*FlexClient, Slow) // it reads too slowly: once, until less than half of what may wait does
 	MessageClientCreated   func(*MessageClient)
 	MessageClientDestroyed func(*MessageClient, Cause)
 }
@@ -65,6 +66,14 @@ func (g *Registry) clientDestroyed(c *FlexClient, cause Cause) {
 				l.ClientDestroyed(c, cause)
 			}
 		})
+	})
+}
+
+func (g *Registry) clientSlow(c *FlexClient, s Slow) {
+	g.each(func(l Listener) {
+		if l.ClientSlow != nil {
+			l.ClientSlow(c, s)
+		}
 	})
 }
 

@@ -65,9 +65,9 @@ func (s *MessageClient) Deliver(m *message.Message, sub *channel.Subscription) (
 // put puts m into the outbox, with the line that says which subscriptions it is for; nil: there is only one. The caller holds client.mu.
 func (s *MessageClient) put(m *message.Message, to []string) (owed bool) {
 	s.touch()
-	e := entry{line: m.Line, at: m.Published.UnixNano()}
+	e := entry{line: m.Line, m: m, in: s.dest, at: m.Published.UnixNano()}
 	if to != nil {
-		e.head = message.AppendFor(nil, message.For{ClientIDs: to})
+		e.extra().head = message.AppendFor(nil, message.For{ClientIDs: to})
 	}
 	return s.client.push(e)
 }
@@ -341,9 +341,9 @@ func (c *FlexClient) Push(d *channel.Destination, m *message.Message) bool {
 		c.mu.Unlock()
 		return false
 	}
-	e := entry{line: m.Line}
+	e := entry{line: m.Line, m: m, in: in}
 	if len(in.members) > 1 {
-		e.head = message.AppendFor(nil, message.For{ClientIDs: to})
+		e.extra().head = message.AppendFor(nil, message.For{ClientIDs: to})
 	}
 	c.push(e)
 	c.mu.Unlock()

@@ -84,12 +84,12 @@ func TestOutboxGathersUpToALimit(t *testing.T) {
 func TestOutboxNamesSubscriptions(t *testing.T) {
 	var o outbox
 	e := line(0)
-	e.head = message.AppendFor(nil, message.For{ClientIDs: []string{"a", "b"}})
+	e.extra().head = message.AppendFor(nil, message.For{ClientIDs: []string{"a", "b"}})
 	o.push(e)
-	if o.waitingLen != len(e.head)+len(e.line) {
-		t.Errorf("%d bytes wait, want those of both lines", o.waitingLen)
+	if o.wait.size != len(e.head())+len(e.line) {
+		t.Errorf("%d bytes wait, want those of both lines", o.wait.size)
 	}
-	want := string(e.head) + "line 0\n"
+	want := string(e.head()) + "line 0\n"
 	for range 2 { // also when it is sent again
 		if got, _ := o.take(nil, 1<<20, wide); string(got) != want {
 			t.Errorf("took %q, want %q", got, want)
@@ -154,8 +154,8 @@ func TestOutboxLosesAndDoublesNothing(t *testing.T) {
 				t.Fatalf("seed %d: number %d is %q", seed, i, got)
 			}
 		}
-		if o.queue.len() != 0 || o.waitingLen != 0 || o.numberedLen != 0 {
-			t.Fatalf("seed %d: the empty outbox counts %d lines, %d and %d bytes", seed, o.queue.len(), o.waitingLen, o.numberedLen)
+		if o.waiting()+o.unconfirmed.len() != 0 || o.wait.size != 0 || o.size != 0 {
+			t.Fatalf("seed %d: the empty outbox counts %d lines, %d and %d bytes", seed, o.waiting()+o.unconfirmed.len(), o.wait.size, o.size)
 		}
 	}
 }

@@ -98,9 +98,9 @@ func TestNothingFollowsTheMissingLine(t *testing.T) {
 		for i := range 4 {
 			c.push(entry{line: fmt.Appendf(nil, "%d\n", i)})
 		}
-		c.out.queue.pop() // there is room again before the client has ended
-		if c.push(entry{line: []byte("behind the gap\n")}); c.out.queue.len() != 2 {
-			t.Errorf("%d lines, want the two that were left", c.out.queue.len())
+		c.out.forget(c.out.wait.first) // there is room again before the client has ended
+		if c.push(entry{line: []byte("behind the gap\n")}); c.out.waiting() != 2 {
+			t.Errorf("%d lines, want the two that were left", c.out.waiting())
 		}
 		c.mu.Unlock()
 	})

@@ -111,7 +111,7 @@ func (g *Registry) NewClient(def *channel.ChannelDefinition, peer Peer, r *Recor
 	secret = randomText(18)
 	c = &FlexClient{id: g.options().Node + "-" + randomText(15), secret: hashSecret(secret), unreliable: unreliable, created: time.Now(), registry: g}
 	c.owner = g
-	c.out.timed = g.timed
+	c.out.timed, c.out.forgets = g.timed, unreliable
 	c.presence.def, c.presence.told, c.peer = def, def, peer
 	if r != nil {
 		c.record, c.principal = r, r.Principal()

@@ -295,8 +295,6 @@ func (d *decoder) unserved() {
 			d.refuse(CodeNotServed, f, "not served")
 		}
 	}
-	refuse(r.TimeToLive > 0, fieldTimeToLive)
-	refuse(r.Headers.HasPriority, headerDSPriority)
 	refuse(r.Headers.Selector != "", headerDSSelector)
 	refuse(r.Headers.MaxFrequency > 0, headerDSMaxFrequency)
 	refuse(r.Position != "" && r.Type == TypeCommand, fieldPosition)

@@ -17,9 +17,13 @@ type Message struct {
 	Line        []byte   // the encoded message, with its LF
 
 	Published time.Time // when this server took it
+	Expires   time.Time // when it is no longer worth delivering; zero: never
+	Priority  int       // 0 to 9: what waits for a client goes out in this order; 4 where nobody says
 
 	// Order is its number among the messages of its destination, set by the engine: increasing, from 1.
 	Order uint64
+
+	priority bool // the publisher gave it
 
 	room []byte // Line, with room for a position in front of it; nil: it has its position, or can have none
 }
@@ -36,6 +40,7 @@ const asyncPrefix = `{"type":"async","timestamp":`
 // keeps nothing of the line that was decoded, which must not have changed since.
 func (r *Request) Message(now time.Time, newID func() string) *Message {
 	m := &Message{ID: r.MessageID, Destination: r.Destination, Subtopics: r.Headers.Subtopics, Published: now}
+	m.worth(r)
 	timestamp := r.Timestamp
 	if timestamp <= 0 {
 		timestamp = now.UnixMilli()

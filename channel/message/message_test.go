@@ -127,7 +127,6 @@ func TestNewRefuses(t *testing.T) {
 		{"", `1`, "", nil, CodeBadField},
 		{"d", `1`, strings.Repeat("m", 257), nil, CodeBadField},
 		{"d", `1`, "", map[string]any{"f": func() {}}, CodeBadField},
-		{"d", `1`, "", map[string]any{"DSPriority": 4}, CodeNotServed},
 	} {
 		if m, err := New(test.destination, nil, []byte(test.body), test.headers, test.id, now); err == nil || err.Code != test.code {
 			t.Errorf("%+v: %v, %v", test, m, err)

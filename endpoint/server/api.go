@@ -176,7 +176,11 @@ func (a *api) message(o *outgoing, subtopics []string) (*message.Message, *messa
 	if err := d.CheckSend(subtopics); err != nil {
 		return nil, err
 	}
-	return message.New(o.Destination, subtopics, o.Body, o.Headers, o.MessageID, time.Now())
+	m, err := message.New(o.Destination, subtopics, o.Body, o.Headers, o.MessageID, time.Now())
+	if err == nil {
+		d.Settle(m) // one that is sent to a client does not come by the broker
+	}
+	return m, err
 }
 
 type published struct {

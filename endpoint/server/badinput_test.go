@@ -55,8 +55,6 @@ var badLines = []struct {
 	{"a second connect", `{"type":"command","operation":"client_ping","headers":{"DSId":"nil"}}`, message.CodeAlreadyConnected, ""},
 
 	{"remoting", `{"type":"remoting","operation":"x"}`, message.CodeNotServed, "remoting"},
-	{"time to live", `{"type":"async","destination":"chat","timeToLive":1000}`, message.CodeNotServed, "timeToLive"},
-	{"a priority", `{"type":"async","destination":"chat","headers":{"DSPriority":4}}`, message.CodeNotServed, "DSPriority"},
 	{"a selector", `{"type":"command","operation":"subscribe","destination":"chat","headers":{"DSSelector":"a = 1"}}`, message.CodeNotServed, "DSSelector"},
 	{"a frequency", `{"type":"command","operation":"subscribe","destination":"chat","headers":{"DSMaxFrequency":5}}`, message.CodeNotServed, "DSMaxFrequency"},
 	{"a selector of a multi_subscribe", `{"type":"command","operation":"multi_subscribe","destination":"chat","headers":{"DSAddSub":["a_;_b = 1"]}}`, message.CodeNotServed, "DSAddSub"},

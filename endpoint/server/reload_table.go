@@ -99,6 +99,12 @@ var (
 		{"LastValue", "properties/server/last-value", atOnce, nil},
 		{"MaxLastValues", "properties/server/max-last-values", atOnce, func(v any) any { return cmp.Or(max(0, v.(int)), channel.DefaultMaxLastValues) }},
 		{"SubscriptionTimeout", "properties/network/subscription-timeout-minutes", atOnce, nil},
+		{"MessageTimeToLive", "properties/server/message-time-to-live", atOnce, timeToLive}, // of messages published from then on
+		{"MessagePriority", "properties/server/message-priority", atOnce, priority},         // likewise
+		{"SlowConsumer", "properties/network/slow-consumer-policy", atOnce, func(v any) any { return cmp.Or(v.(channel.SlowPolicy), channel.SlowDisconnect) }},
+		{"ConflateKey", "properties/network/conflate-key", atOnce, nil},
+		{"MaxWaitingMessages", "properties/network/max-waiting-messages", atOnce, nil},
+		{"MaxWaitingBytes", "properties/network/max-waiting-bytes", atOnce, nil},
 		{"Constraint", "security/security-constraint", atOnce, constraintName},
 		{"SendConstraint", "properties/server/send-security-constraint", atOnce, constraintName},
 		{"SubscribeConstraint", "properties/server/subscribe-security-constraint", atOnce, constraintName},
@@ -150,6 +156,25 @@ func keepAlive(part func(*channel.KeepAlive) any) func(any) any {
 		}
 		return nil
 	}
+}
+
+// timeToLive is as the file has it: 0 is never, and a negative one the publisher's.
+func timeToLive(v any) any {
+	switch d := v.(time.Duration); {
+	case d == 0:
+		return -1
+	case d < 0:
+		return 0
+	default:
+		return int(d.Milliseconds())
+	}
+}
+
+func priority(v any) any {
+	if p := v.(*int); p != nil {
+		return *p
+	}
+	return -1
 }
 
 func inWindow(part string) func(any) any {
