@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -243,4 +244,79 @@ func TestValuePagesAreBounded(t *testing.T) {
 	if pages < 3 || found != 1 {
 		t.Errorf("%d in %d pages", found, pages)
 	}
+}
+
+// The subtopics of one message stand together in what is copied to be compared, wherever a piece ends.
+func TestSubtopicsOfOneMessageAreComparedTogether(t *testing.T) {
+	l := newTestLog(channel.History{MaxMessages: 1})
+	values := newLog(0, start)
+	values.configure(channel.DestinationDefinition{ID: "d", LastValue: true}, start)
+	const n = 2 * maxStep / 3
+	for i := range n + 1 {
+		names := []string{fmt.Sprintf("a.%d", i), fmt.Sprintf("b.%d", i), fmt.Sprintf("c.%d", i)}
+		l.take(makeMessage(i, 10, names...))
+		values.take(makeMessage(i, 10, names...))
+	}
+	for i := range n {
+		for _, name := range "abc" {
+			q := channel.Query{Topics: []string{fmt.Sprintf("%c.%d", name, i), "nobody.*"}, Cursor: channel.Cursor{From: channel.FromOrder}}
+			if page, err := l.since(q, start); err != nil || page.Missing == nil || orderOf(page.Missing.To) != uint64(i+1) {
+				t.Fatalf("%q: %+v, %v", q.Topics, page.Missing, err)
+			}
+			if page, err := values.lastValues(q); err != nil || len(page.Messages) != 1 || page.Messages[0].Order != uint64(i+1) {
+				t.Fatalf("%q: %d messages, %v", q.Topics, len(page.Messages), err)
+			}
+		}
+	}
+}
+
+// A position of this log that it cannot have given out.
+func TestPositionFromTheFuture(t *testing.T) {
+	l := newTestLog(channel.History{MaxMessages: 10})
+	l.take(makeMessage(0, 10))
+	for order, want := range map[uint64]error{1: nil, 2: channel.ErrBadPosition} {
+		_, err := l.since(channel.Query{Topics: []string{""}, Cursor: channel.Cursor{From: channel.FromPosition, Position: l.epoch.position(order)}}, start)
+		if err != want {
+			t.Errorf("order %d of 1: %v, want %v", order, err, want)
+		}
+	}
+}
+
+// What a page with a wildcard was about to look at is discarded under its hands.
+func TestDiscardedWhileLookedAt(t *testing.T) {
+	l := newTestLog(channel.History{MaxMessages: 4 * maxStep})
+	for i := range 4 * maxStep {
+		l.take(makeMessage(i, 10, "a"))
+	}
+	end := make(chan struct{})
+	var publishing sync.WaitGroup
+	publishing.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-end:
+				return
+			default:
+				l.take(makeMessage(i, 10, "a"))
+			}
+		}
+	})
+	overtaken := 0
+	for range 1000 {
+		cursor := channel.Cursor{From: channel.FromEarliest}
+		for done, last := false, uint64(0); !done; {
+			page, err := l.since(channel.Query{Topics: []string{"nobody", "nobody.*"}, Cursor: cursor}, start)
+			if err != nil || page.Missing != nil || len(page.Messages) > 0 || page.Next.Order < last {
+				t.Fatalf("%+v behind %d, %v", page, last, err)
+			}
+			if !page.Done && page.Next.Order-last < maxLooked {
+				overtaken++
+			}
+			last, cursor, done = page.Next.Order, page.Next, page.Done
+		}
+		if overtaken > 2 {
+			break
+		}
+	}
+	close(end)
+	publishing.Wait()
 }

@@ -21,10 +21,10 @@ func (r *reader) stop(after uint64) {
 	r.page.Done, r.page.Next = false, channel.Cursor{From: channel.FromOrder, Order: after}
 }
 
-// add takes a message, unless the page has it already. It reports false when the page is full.
+// add takes a message, unless the page has it already, because it is in several subtopics. It reports false when the page is full.
 func (r *reader) add(m *message.Message) bool {
 	n := len(r.page.Messages)
-	if n > 0 && r.page.Messages[n-1] == m { // it is the newest of several subtopics
+	if n > 0 && r.page.Messages[n-1] == m {
 		return true
 	}
 	if n == r.limit {
@@ -52,9 +52,7 @@ func (r *reader) merge(topics []string) {
 		if !r.add(l.records.at(int(order - l.floor - 1)).m) {
 			return
 		}
-		for len(heads) > 0 && heads[0].order == order { // in several subtopics
-			heads.next()
-		}
+		heads.next()
 	}
 	r.end()
 }
