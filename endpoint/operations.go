@@ -139,11 +139,15 @@ func subtopics(topics []message.Topic) []string {
 }
 
 func (x *Exchange) subscribed(d *channel.Destination, topics []string, req *message.Request, reply func([]byte)) *message.Error {
-	s, err := x.Client.Subscribe(d, topics, req.MessageID)
+	begin, err := pastOf(req).cursor()
 	if err != nil {
 		return err
 	}
-	reply(acknowledge(req, message.Acknowledge{ClientID: s.ID(), Destination: req.Destination}))
+	s, standing, err := x.Client.SubscribeFrom(d, topics, begin, req.MessageID)
+	if err != nil {
+		return err
+	}
+	reply(acknowledge(req, message.Acknowledge{ClientID: s.ID(), Destination: req.Destination, Body: standing.Body()}))
 	return nil
 }
 
@@ -166,6 +170,9 @@ func (x *Exchange) multiSubscribe(req *message.Request, reply func([]byte)) *mes
 	s := x.Client.Subscription(req.ClientID)
 	if s == nil {
 		return message.Errorf(message.CodeNotSubscribed, "%s", req.ClientID)
+	}
+	if pastOf(req).asked() {
+		return message.Errorf(message.CodeBadField, "position, last and since: only where a subscription begins")
 	}
 	req.Destination = s.Destination()
 	if _, err := x.destination(req); err != nil { // the user may have changed since

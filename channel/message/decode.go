@@ -297,9 +297,6 @@ func (d *decoder) unserved() {
 	}
 	refuse(r.Headers.Selector != "", headerDSSelector)
 	refuse(r.Headers.MaxFrequency > 0, headerDSMaxFrequency)
-	refuse(r.Position != "" && r.Type == TypeCommand, fieldPosition)
-	refuse(r.Headers.HasLast, headerDSLast)
-	refuse(r.Headers.HasSince, headerDSSince)
 	selected := func(t Topic) bool { return t.Selector != "" || t.MaxFrequency > 0 }
 	refuse(slices.ContainsFunc(r.Headers.AddSub, selected), headerDSAddSub)
 	refuse(slices.ContainsFunc(r.Headers.RemSub, selected), headerDSRemSub)

@@ -2,6 +2,7 @@ package streaming
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"strings"
 
@@ -65,15 +66,29 @@ func (e *Endpoint) subscribe(c *flexsession.FlexClient, r *http.Request) *messag
 	if err := d.AllowSubscribe(e.def, c.Principal()); err != nil {
 		return err
 	}
-	_, err = c.Subscribe(d, []string{subtopic}, "")
+	begin, err := endpoint.Begin(r)
+	if err != nil {
+		return err
+	}
+	_, _, err = c.SubscribeFrom(d, []string{subtopic}, begin, "")
 	return err
 }
 
-// events turns lines into server-sent events (HTML Living Standard, section 9.2): data for a message, event disconnect for the last line, nothing for the rest.
+// events turns lines into server-sent events (HTML Living Standard, section 9.2): data for a message, event loss where messages are missing, event disconnect for the last line. Of the rest only the
+// positions count: an id stands where there is one, also without data, so that a reader to which nothing has come yet can go on where it was.
 func events(dst, lines []byte) []byte {
 	for line := range bytes.Lines(lines) {
 		switch {
 		case bytes.HasPrefix(line, []byte(`{"type":"async"`)):
+			dst = appendID(dst, (&message.Message{Line: line}).Position())
+		case bytes.HasPrefix(line, []byte(`{"type":"subscription-state"`)):
+			var state struct{ Position string }
+			if json.Unmarshal(line, &state) == nil && state.Position != "" {
+				dst = append(appendID(dst, state.Position), '\n')
+			}
+			continue
+		case bytes.HasPrefix(line, []byte(`{"type":"loss"`)):
+			dst = append(dst, "event: loss\n"...)
 		case bytes.HasPrefix(line, []byte(`{"type":"control","operation":"disconnect"`)):
 			dst = append(dst, "event: disconnect\n"...)
 		default:
@@ -84,4 +99,13 @@ func events(dst, lines []byte) []byte {
 		dst = append(dst, '\n')
 	}
 	return dst
+}
+
+func appendID(dst []byte, position string) []byte {
+	if position == "" {
+		return dst
+	}
+	dst = append(dst, "id: "...)
+	dst = append(dst, position...)
+	return append(dst, '\n')
 }
