@@ -11,5 +11,8 @@
 // them: it may still call Deliver once after Remove or Close has returned. A subscriber that must know asks [Subscription.Matches] under its own lock.
 // Publish blocks only as the engine does.
 //
+// The past: a destination may keep history, and the newest message of each subtopic. Both are the engine's ([Historian]); it numbers a message, and keeps it, before anyone is told of it. So a subscriber that
+// is in the index, and drops what it is told until it has read a page that reaches beyond that, has neither a gap nor a message twice.
+//
 // Closing: the broker starts no goroutine. [MessageBroker.Run] ends with its context, after the last delivery has returned.
 package channel

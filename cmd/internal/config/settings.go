@@ -34,6 +34,7 @@ func Settings() []Setting {
 		javaEndpointSettings(),
 		servicesSettings(),
 		destinationSettings(),
+		historySettings(),
 		javaDestinationSettings(),
 		flexClientSettings(),
 		flexClientLifeSettings(),

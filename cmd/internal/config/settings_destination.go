@@ -97,7 +97,6 @@ func javaDestinationSettings() []Setting {
 			Setting{Name: "message-time-to-live", Kind: Millis, Min: anyNegative, Default: "-1", Zero: "never", Negative: "what the publisher says", Status: NotServed, Refused: true, Harmless: []string{"0", "-1"}, From: blazeDS, Doc: "How long a message is worth delivering."},
 			Setting{Name: "message-priority", Kind: Int, Min: -1, Max: 9, Default: "-1", Negative: "none", Strict: true, Status: NotServed, Refused: true, Harmless: []string{"-1"}, From: blazeDS, Doc: "Priority of messages that have none."},
 			Setting{Name: "durable", Kind: Bool, Default: "false", Status: NotServed, Refused: true, Harmless: []string{"false"}, From: blazeDS, Doc: "Messages are kept for subscribers that are away."},
-			Setting{Name: "history", Kind: Opaque, Status: NotServed, Refused: true, From: sluice, Doc: "Messages are kept for those who subscribe later."},
 			Setting{Name: "selectors", Kind: Opaque, Status: NotServed, Refused: true, From: sluice, Doc: "Subscribers choose messages by their headers."},
 			Setting{Name: "cluster-message-routing", Kind: Enum, Enum: []string{"server-to-server", "broadcast", "none"}, Strict: true, Status: JavaOnly, Quiet: true, Instead: "this version runs on one node", From: blazeDS, Doc: "Which nodes of a cluster get a message."},
 			Setting{Name: "max-cache-size", Kind: Text, Status: JavaOnly, Instead: "BlazeDS has not read it for long, either", From: blazeDS, Doc: "Left over in old samples."},
