@@ -210,7 +210,12 @@ func (c *FlexClient) Take(epoch uint64, buf []byte, limit int) (_ []byte, more b
 func (c *FlexClient) Ready(epoch uint64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.epoch == epoch && c.transport != nil && c.out.ready(c.window)
+	if c.epoch != epoch || c.transport == nil {
+		return false
+	}
+	ready := c.out.ready(c.window)
+	c.readOn() // what waited may have expired
+	return ready
 }
 
 // Confirm notes that the client has handed the first have lines to its application. It reports false when it never was sent so many.
@@ -225,6 +230,7 @@ func (c *FlexClient) Confirm(have uint64) bool {
 	if err != nil || !c.out.ready(c.window) {
 		wake = nil
 	}
+	c.readOn()
 	c.mu.Unlock()
 	if wake != nil {
 		wake.Wake() // the window has moved

@@ -3,6 +3,7 @@ package flexsession
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"sluice/channel"
 	"sluice/channel/message"
@@ -21,7 +22,8 @@ type replay struct {
 	next    channel.Cursor     // where the next page begins
 	held    []*message.Message // of the last page, not in the outbox yet
 	end     channel.Page       // the last page, without its messages
-	at      string             // the position up to which all is in the outbox; empty: not known
+	at      string             // the position from which on nothing is in the outbox yet; empty: not known
+	last    *message.Message   // what was read last; nil: at holds
 	ignored uint64             // number of the newest message that was delivered and dropped
 	asked   bool               // somebody asked for the past
 	silent  bool               // it goes live without a word
@@ -78,11 +80,15 @@ func (r *replay) standing(first channel.Page) message.Standing {
 func (r *replay) take(p channel.Page) {
 	if m := p.Missing; m != nil {
 		from := string(m.From)
-		if from == "" {
+		switch {
+		case from != "":
+		case r.last != nil:
+			from = r.last.Position()
+		default:
 			from = r.at
 		}
 		r.sub.lose(from, string(m.To))
-		r.at = string(m.To)
+		r.at, r.last = string(m.To), nil
 	}
 	r.next, r.held, r.end = p.Next, p.Messages, p
 	r.end.Messages = nil
@@ -91,31 +97,20 @@ func (r *replay) take(p channel.Page) {
 
 // give puts the messages that were read into the outbox, as far as there is room, and goes live behind the last one. The caller holds mu.
 func (r *replay) give() {
-	s := r.sub
+	s, now := r.sub, time.Now()
 	for ; len(r.held) > 0; r.held = r.held[1:] {
-		m := r.held[0]
-		if !s.client.roomForPast(len(m.Line)) {
+		if !r.room(partOfPast) {
 			return
 		}
-		r.at = m.Position()
-		if !s.sub.Matches(m) {
-			continue
+		r.last = r.held[0]
+		if !r.last.Expired(now) && s.sub.Matches(r.last) {
+			s.put(r.last, s.alone())
 		}
-		s.put(m, s.alone())
 	}
 	r.held = nil
 	if r.end.Done && r.end.Head >= r.ignored {
 		r.live()
 	}
-}
-
-// room says whether the outbox has room for what comes next. The caller holds mu.
-func (r *replay) room() bool {
-	size := 0
-	if len(r.held) > 0 {
-		size = len(r.held[0].Line)
-	}
-	return r.sub.client.roomForPast(size)
 }
 
 // live makes the subscription a live one: from here on it gets what is delivered to it. The caller holds mu.
@@ -144,21 +139,30 @@ func (s *MessageClient) lose(from, to string) {
 	})})
 }
 
-// roomForPast says whether the outbox has room for a line of the past: that takes up to a half of what may wait, the other half is for what is live. The caller holds c.mu.
-func (c *FlexClient) roomForPast(size int) bool {
-	waiting, opts := c.out.waiting(), c.registry.options()
-	return !c.slow && c.ended == nil && (waiting == 0 || waiting < opts.MaxWaitingMessages/2 && c.out.waitingBytes()+size <= opts.MaxWaitingBytes/2)
+// The past takes up to a half of what may wait, for the client and for it on a destination: the other half is for what is live. More is read when no more than a quarter waits.
+const (
+	partOfPast = 2
+	partToRead = 4
+)
+
+// room says whether no more waits than that part of what may, with the message that comes next. The caller holds mu.
+func (r *replay) room(part int) bool {
+	c, in, more := r.sub.client, r.sub.dest, 0
+	if len(r.held) > 0 {
+		more = len(r.held[0].Line)
+	}
+	w := &c.out.wait
+	return !c.slow && c.ended == nil && c.limits().leave(w.n-w.losses, w.size, more, part) && in.limits().leave(in.waiting, in.size, more, part)
 }
 
-// fewWait says whether so much of the past has left the outbox that it is worth while to read on. The caller holds c.mu.
-func (c *FlexClient) fewWait() bool {
-	opts := c.registry.options()
-	return c.out.waiting() <= opts.MaxWaitingMessages/4 && c.out.waitingBytes() <= opts.MaxWaitingBytes/4
+// leave says whether n messages of size bytes, and one of more bytes, are within that part of the limits. One alone may be of any size.
+func (l limits) leave(n int32, size, more, part int) bool {
+	return n == 0 || (l.messages <= 0 || part*int(n) < l.messages) && (l.bytes <= 0 || part*(size+more) <= l.bytes)
 }
 
 // readOn has the client's replays go on, if there are any and they have room. The caller holds c.mu.
 func (c *FlexClient) readOn() {
-	if len(c.replays) > 0 && !c.reading && c.fewWait() {
+	if !c.reading && slices.ContainsFunc(c.replays, func(r *replay) bool { return r.room(partToRead) }) {
 		c.reading = true
 		c.registry.readers.add(c)
 	}
@@ -167,12 +171,14 @@ func (c *FlexClient) readOn() {
 // readPage reads one page of one of the client's replays, each in its turn. It reports false when it is not to be called again before the next readOn.
 func (c *FlexClient) readPage() (again bool) {
 	c.mu.Lock()
-	if len(c.replays) == 0 || !c.replays[0].room() {
+	turn := slices.IndexFunc(c.replays, func(r *replay) bool { return r.room(partOfPast) })
+	if turn < 0 {
 		c.reading = false
 		c.mu.Unlock()
 		return false
 	}
-	r := c.replays[0]
+	r := c.replays[turn]
+	c.replays = append(slices.Delete(c.replays, turn, turn+1), r) // its next turn comes when the others had theirs
 	if len(r.held) > 0 {
 		r.give()
 	} else {
@@ -185,9 +191,6 @@ func (c *FlexClient) readPage() (again bool) {
 		if r.sub.replay == r { // it may have ended meanwhile
 			r.take(p)
 		}
-	}
-	if len(c.replays) > 1 && c.replays[0] == r {
-		c.replays = append(c.replays[1:], r)
 	}
 	c.mu.Unlock()
 	c.Flush()

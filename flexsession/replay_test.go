@@ -272,7 +272,7 @@ func (r *reader) check(t testing.TB, p *tap, id string) (losses int) {
 // loss line, nothing comes twice, nothing out of order, and what is live follows.
 func TestReplayProperty(t *testing.T) {
 	losses := 0
-	for range 60 {
+	for range 30 {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 0))
@@ -545,6 +545,59 @@ func TestReplayEnds(t *testing.T) {
 		r.c.End(Because(message.CodeAdministrator))
 		if r.c.replays != nil {
 			t.Error("the client has ended, and reads on")
+		}
+	})
+}
+
+// What has expired is not replayed, and when all that waited has, reading goes on.
+func TestExpiredIsNotReplayed(t *testing.T) {
+	bubble(t, func(o *Options) { o.MaxWaitingMessages, o.Window.Messages = 20, 1 }, func(t *testing.T, h *house) {
+		h.keep(t, channel.History{MaxMessages: 100})
+		for i := range 100 {
+			m, err := message.New("chat", []string{"a"}, json.RawMessage("1"), nil, fmt.Sprint(i), time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i < 95 {
+				m.Settle(time.Minute, nil)
+			}
+			h.broker.Publish([]*message.Message{m}, func(int, *message.Error) {})
+		}
+		r := newReader(h.client(t))
+		s, _ := r.subscribe(t, h, channel.Cursor{From: channel.FromEarliest}, "a")
+		synctest.Wait()
+		r.take(t, 1000) // subscribe, and the window is full
+		time.Sleep(2 * time.Minute)
+		r.tr.wakes = 0
+		r.c.Confirm(r.have)
+		synctest.Wait()
+		if r.tr.wakes == 0 {
+			t.Error("nobody says that there is more")
+		}
+		r.wants(t, s, "subscribe", "95", "96", "97", "98", "99", "live")
+	})
+}
+
+// The limits of a destination hold for its past as well.
+func TestReplayWithinTheLimitsOfItsDestination(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, h *house) {
+		h.define(t, func(d *channel.DestinationDefinition) { d.History.MaxMessages, d.MaxWaitingMessages = 1000, 10 })
+		p := h.tap(t)
+		h.publish(t, "a", 500)
+		r := newReader(h.client(t))
+		s, _ := r.subscribe(t, h, channel.Cursor{From: channel.FromEarliest}, "a")
+		synctest.Wait()
+		if n, _ := r.c.Depth(); n != 6 {
+			t.Errorf("%d lines wait, want the subscription's and half of 10", n)
+		}
+		r.all(t)
+		r.check(t, p, s.ID())
+		r.c.mu.Lock()
+		defer r.c.mu.Unlock()
+		for _, b := range r.c.allBooks() {
+			if !b.Balanced() || b.Sent != 500 {
+				t.Errorf("books %+v", b)
+			}
 		}
 	})
 }
