@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"sync"
@@ -31,7 +32,9 @@ type benchCommand struct {
 	Idle        bool          `help:"Only connect and subscribe, and measure memory."`
 	Churn       bool          `help:"Let clients come and go all the time, and compare memory before and after."`
 	Soak        bool          `help:"Let clients of every kind come, go, freeze and lie, and look whether the server loses, leaks or fails to explain anything; see docs/soak.md. Of the other flags only --duration (10m is a full soak), --seed and --json count."`
-	Seed        *uint64       `placeholder:"N" help:"With --soak: who does what, in which order. Without it: by the clock."`
+	Chaos       bool          `help:"Throw clients from channel to channel under load, in every way there is, and look whether anything is lost, doubled or out of order; see docs/chaos.md. Of the other flags only --switches, --rate (1250), --seed and --json count."`
+	Switches    *int          `placeholder:"N" help:"With --chaos: how often they go on by another channel, all together. Without it 10000, which takes about two minutes."`
+	Seed        *uint64       `placeholder:"N" help:"With --soak or --chaos: who does what, in which order. Without it: by the clock."`
 	JSON        bool          `name:"json" help:"Print one JSON object."`
 }
 
@@ -64,16 +67,28 @@ func (c *benchCommand) Validate() error {
 	if c.Soak && (c.Idle || c.Churn || c.URL != "") {
 		problems = append(problems, errors.New("--soak goes with none of --idle, --churn and --url: it starts a server of its own"))
 	}
-	if c.Seed != nil && !c.Soak {
-		problems = append(problems, errors.New("--seed needs --soak"))
+	if c.Chaos && (c.Idle || c.Churn || c.Soak || c.URL != "") {
+		problems = append(problems, errors.New("--chaos goes with none of --idle, --churn, --soak and --url: it starts a server of its own"))
+	}
+	if c.Switches != nil {
+		problems = append(problems, atLeast("--switches", *c.Switches, 1))
+		if !c.Chaos {
+			problems = append(problems, errors.New("--switches needs --chaos"))
+		}
+	}
+	if c.Seed != nil && !c.Soak && !c.Chaos {
+		problems = append(problems, errors.New("--seed needs --soak or --chaos"))
 	}
 	return errors.Join(problems...)
 }
 
 // Run measures and prints the report. It fails unless everything arrived once and in order.
 func (c *benchCommand) Run(ctx context.Context, io std) (err error) {
-	if c.Soak {
+	switch {
+	case c.Soak:
 		return c.soak(ctx, io)
+	case c.Chaos:
+		return c.chaos(ctx, io)
 	}
 	opts := bench.Options{
 		URL: c.URL, Destination: c.Destination, Channel: client.Kind(c.Channel),
@@ -125,10 +140,7 @@ func (c *benchCommand) soak(ctx context.Context, io std) error {
 		return err
 	}
 	stop := sync.OnceValue(server.Stop)
-	opts := bench.SoakOptions{URL: server.URL, Internal: server.Internal, Duration: c.Duration, Seed: uint64(time.Now().UnixNano()), Stop: stop, Log: log}
-	if c.Seed != nil {
-		opts.Seed = *c.Seed
-	}
+	opts := bench.SoakOptions{URL: server.URL, Internal: server.Internal, Duration: c.Duration, Seed: c.seed(), Stop: stop, Log: log}
 	if terminal(io.err) {
 		opts.Progress = io.err
 	}
@@ -136,11 +148,47 @@ func (c *benchCommand) soak(ctx context.Context, io std) error {
 	if err != nil {
 		return errors.Join(err, stop())
 	}
-	if c.JSON {
-		err = json.NewEncoder(io.out).Encode(report)
-	} else {
-		err = report.Write(io.out)
+	return c.verdict(io, report)
+}
+
+// chaos throws clients of a server about and prints the report. It fails as soak does.
+func (c *benchCommand) chaos(ctx context.Context, io std) error {
+	log := &bench.ServerLog{To: io.err}
+	server, err := startServer(func(program string) (*bench.Server, error) { return bench.StartChaosServer(ctx, program, log) })
+	if err != nil {
+		return err
 	}
+	stop := sync.OnceValue(server.Stop)
+	opts := bench.ChaosOptions{URL: server.URL, Internal: server.Internal, Switches: or0(c.Switches), Rate: int(or0(c.Rate)), Seed: c.seed(), Stop: stop, Log: log}
+	if terminal(io.err) {
+		opts.Progress = io.err
+	}
+	report, err := bench.Chaos(ctx, opts)
+	if err != nil {
+		return errors.Join(err, stop())
+	}
+	return c.verdict(io, report)
+}
+
+// seed is what decides who does what.
+func (c *benchCommand) seed() uint64 {
+	if c.Seed != nil {
+		return *c.Seed
+	}
+	return uint64(time.Now().UnixNano())
+}
+
+// verdict prints a report, and turns what it says into the exit code.
+func (c *benchCommand) verdict(out std, report interface {
+	Write(w io.Writer) error
+	Passed() bool
+	NoVerdict() bool
+}) error {
+	write := func() error { return report.Write(out.out) }
+	if c.JSON {
+		write = func() error { return json.NewEncoder(out.out).Encode(report) }
+	}
+	err := write()
 	switch {
 	case err != nil:
 		return err

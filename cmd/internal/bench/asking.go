@@ -59,9 +59,9 @@ func (g *guest) confirm() error {
 
 // post POSTs a line and returns the first one of the answer.
 func (g *guest) post(line string) (serverLine, error) {
-	at := g.w.at[g.channel]
+	at := g.at[g.channel]
 	if at.kind == client.WebSocket { // it sends over HTTP as well as it can receive by the socket
-		at = g.w.at["streaming"]
+		at = g.at["streaming"]
 	}
 	status, first, err := g.fetch(http.MethodPost, at.url.String(), line)
 	if err == nil && first.Type == "" && status != http.StatusOK {

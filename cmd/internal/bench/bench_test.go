@@ -26,7 +26,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // startServer serves the bench's own channels on a free port.
 func startServer(t *testing.T) (url string) {
 	t.Helper()
-	cfg, _, err := config.Parse("bench-config.xml", Config, config.Options{})
+	return startServerWith(t, Config)
+}
+
+// startServerWith serves the channels and destinations of a configuration on a free port.
+func startServerWith(t *testing.T, text []byte) (url string) {
+	t.Helper()
+	cfg, _, err := config.Parse(configFile, text, config.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 // guest is one client of a soak or a chaos. It speaks the protocol by itself, line by line, so that it can break it at any place. One goroutine uses it.
 type guest struct {
 	w   *world
+	at  map[string]place // channels by id, as it reaches them
 	ctx context.Context
 	rng *rand.Rand
 
@@ -27,6 +28,7 @@ type guest struct {
 	channel string
 	pollAt  time.Time // when the next poll is due; zero: none is
 	pausing time.Duration
+	thrown  int // counted lines that had come, and were given up with their connection
 
 	end    *serverLine // the end it was told, by disconnect or gone
 	moved  bool        // it was told that a newer connection took over
@@ -39,7 +41,7 @@ const patience = 15 * time.Second
 
 var errQuiet = errors.New("nothing came")
 
-func (g *guest) kind() client.Kind { return g.w.at[g.channel].kind }
+func (g *guest) kind() client.Kind { return g.at[g.channel].kind }
 
 func (g *guest) token() string {
 	if g.id == "" {
@@ -71,7 +73,7 @@ func (g *guest) greet(channel string) error {
 		}
 		return g.welcome(answer)
 	}
-	l, err := openSocket(g.ctx, g.w.at[channel].url)
+	l, err := openSocket(g.ctx, g.at[channel].url)
 	if err != nil {
 		return err
 	}
@@ -108,15 +110,25 @@ func (g *guest) promised() string {
 	return fmt.Sprintf(`,"heartbeat":%d`, g.promise.Milliseconds())
 }
 
-// listen attaches over a new connection of the channel, in place of the one there is, and waits until that is so, but for a poll. It gives up what was not taken from the old one.
+// listen attaches over a new connection of the channel, in place of the one there is, and waits until that is so, but for a poll.
 func (g *guest) listen(channel string) error {
+	err := g.reach(channel)
+	if err != nil || g.kind() == client.LongPoll { // what became of a poll is told by its answer, which is held
+		return err
+	}
+	_, err = g.until(func(l serverLine) bool { return l.Operation == "attached" && l.Attach == g.attach })
+	return err
+}
+
+// reach asks to be attached over a new connection of the channel, in place of the one there is. It gives up what was not taken from the old one.
+func (g *guest) reach(channel string) error {
 	old := g.link
 	g.link, g.pollAt = nil, time.Time{}
 	if old != nil {
-		defer old.drop(false) // behind the attach: that it is displaced is the server's to find
+		defer func() { g.thrown += old.drop(false) }() // behind the attach: that it is displaced is the server's to find
 	}
 	g.channel = channel
-	at := g.w.at[channel]
+	at := g.at[channel]
 	g.attach++
 	var err error
 	switch at.kind {
@@ -134,10 +146,6 @@ func (g *guest) listen(channel string) error {
 			err = g.poll()
 		}
 	}
-	if err != nil || at.kind == client.LongPoll { // what became of a poll is told by its answer, which is held
-		return err
-	}
-	_, err = g.until(func(l serverLine) bool { return l.Operation == "attached" && l.Attach == g.attach })
 	return err
 }
 
@@ -151,7 +159,7 @@ func (g *guest) poll() error {
 	g.attach++
 	g.pollAt, g.confirmed = time.Time{}, g.have
 	line := fmt.Sprintf(`{"type":"command","operation":"poll","messageId":"poll","attach":%d,"have":%d,"got":%d%s}`, g.attach, g.have, g.got, g.promised())
-	return g.link.request(g.w.at[g.channel].url, "", g.token(), g.cookie, []byte(line))
+	return g.link.request(g.at[g.channel].url, "", g.token(), g.cookie, []byte(line))
 }
 
 // send writes lines to the socket.

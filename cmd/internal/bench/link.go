@@ -15,12 +15,14 @@ import (
 	"time"
 
 	"sluice/channel/client"
+	"sluice/channel/message"
 )
 
 // serverLine is a line of the server, with the fields that any of them has.
 type serverLine struct {
 	Type, Operation, Reason, Name, Message, Incident, Reconnect string
 	CorrelationID, ClientID, StreamID                           string
+	ClientIDs                                                   []string
 
 	Code, RetryAfterMillis int
 	Attach, Have, Count    uint64
@@ -34,6 +36,15 @@ type serverLine struct {
 	raw    []byte
 	answer bool // no line: the answer of a poll is over
 	status int  // … with this HTTP status
+}
+
+// counted tells whether the line has a number (docs/protocol.md section 1).
+func (l *serverLine) counted() bool {
+	switch l.Type {
+	case "", "acknowledge", "error", message.TypeControl:
+		return false
+	}
+	return true
 }
 
 // link is one connection by which a guest receives: a socket, a stream, or the connection of its polls. Its goroutine reads and hands over lines, a few ahead of who takes them.
@@ -86,8 +97,8 @@ func (l *link) put(line serverLine) error {
 	}
 }
 
-// drop ends the link without a word: with a reset, or in the order of TCP.
-func (l *link) drop(reset bool) {
+// drop ends the link without a word: with a reset, or in the order of TCP. It tells how many counted lines nobody has taken.
+func (l *link) drop(reset bool) (unread int) {
 	l.once.Do(func() {
 		if tcp, ok := l.conn.(*net.TCPConn); ok && reset {
 			_ = tcp.SetLinger(0)
@@ -95,8 +106,12 @@ func (l *link) drop(reset bool) {
 		l.conn.Close()
 		close(l.over)
 	})
-	for range l.lines { // so that its goroutine has ended when this returns
+	for line := range l.lines { // to their end, so that its goroutine has ended when this returns
+		if line.counted() {
+			unread++
+		}
 	}
+	return unread
 }
 
 // quietConn reads nothing while its link is still: it is what the reader reads from.

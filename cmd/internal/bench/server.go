@@ -118,6 +118,11 @@ func StartSoakServer(ctx context.Context, program string, log *ServerLog) (*Serv
 	return startProcess(ctx, program, files, log)
 }
 
+// StartChaosServer runs the given program with "serve" and a configuration for [Chaos]. Its log also goes to log.
+func StartChaosServer(ctx context.Context, program string, log *ServerLog) (*Server, error) {
+	return startProcess(ctx, program, map[string][]byte{configFile: chaosConfig}, log)
+}
+
 // ServerLog passes what a server writes on, and remembers its errors. It is safe for concurrent use.
 type ServerLog struct {
 	To io.Writer

@@ -74,7 +74,7 @@ func isReset(err error) bool {
 // drop ends the connection on this side.
 func (g *guest) drop(reset bool) {
 	if g.link != nil {
-		g.link.drop(reset)
+		g.thrown += g.link.drop(reset)
 		g.link, g.pollAt = nil, time.Time{}
 	}
 	g.moved = false

@@ -84,7 +84,7 @@ func halfFrame(g *guest) error {
 
 // mute opens a socket and says nothing.
 func mute(g *guest) error {
-	l, err := openSocket(g.ctx, g.w.at["websocket"].url)
+	l, err := openSocket(g.ctx, g.at["websocket"].url)
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ func displaced(g *guest) error {
 	}
 	old.drop(false)
 	old.end = nil
-	l, err := openSocket(g.ctx, g.w.at["websocket"].url)
+	l, err := openSocket(g.ctx, g.at["websocket"].url)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func unknownStream(g *guest) error {
 	if err := g.connect("streaming"); err != nil {
 		return err
 	}
-	_, l, err := g.fetch(http.MethodPost, g.w.at["streaming"].url.String()+"?command=close&streamId=nothing", "")
+	_, l, err := g.fetch(http.MethodPost, g.at["streaming"].url.String()+"?command=close&streamId=nothing", "")
 	if err := refused(message.CodeUnknownStream, l, err); err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func unknownStream(g *guest) error {
 }
 
 func wrongTicket(g *guest) error {
-	_, l, err := g.fetch(http.MethodGet, g.w.at["streaming"].url.String()+"/soak/x?ticket=none", "")
+	_, l, err := g.fetch(http.MethodGet, g.at["streaming"].url.String()+"/soak/x?ticket=none", "")
 	return refused(message.CodeBadTicket, l, err)
 }
 

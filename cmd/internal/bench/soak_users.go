@@ -154,20 +154,20 @@ func closeStream(g *guest) error {
 	if err := g.greet("streaming"); err != nil {
 		return err
 	}
-	l, err := openHTTP(g.ctx, client.Streaming, g.w.at["streaming"].url)
+	l, err := openHTTP(g.ctx, client.Streaming, g.at["streaming"].url)
 	if err != nil {
 		return err
 	}
 	g.link = l
 	g.attach++
-	if err := l.request(g.w.at["streaming"].url, "?command=open", g.token(), g.cookie, []byte(g.attachLine(""))); err != nil {
+	if err := l.request(g.at["streaming"].url, "?command=open", g.token(), g.cookie, []byte(g.attachLine(""))); err != nil {
 		return err
 	}
 	opened, err := g.until(func(l serverLine) bool { return l.StreamID != "" })
 	if err != nil {
 		return err
 	}
-	if _, _, err := g.fetch(http.MethodPost, g.w.at["streaming"].url.String()+"?command=close&streamId="+opened.StreamID, ""); err != nil {
+	if _, _, err := g.fetch(http.MethodPost, g.at["streaming"].url.String()+"?command=close&streamId="+opened.StreamID, ""); err != nil {
 		return err
 	}
 	if err := g.wantEnd(patience, message.CodeStreamClosed); err != nil {
@@ -193,7 +193,7 @@ func frail(g *guest) error {
 func plainReader(g *guest) error {
 	subtopic := fmt.Sprintf("plain%d", g.rng.Uint32())
 	ctx := g.ctx
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.w.at["streaming"].url.String()+"/soak/"+subtopic, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.at["streaming"].url.String()+"/soak/"+subtopic, nil)
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func plainReader(g *guest) error {
 	if _, err := io.ReadFull(resp.Body, began); err != nil {
 		return err
 	}
-	status, first, err := g.fetch(http.MethodPost, g.w.at["longpoll"].url.String()+"/soak/"+subtopic, `"to a reader"`)
+	status, first, err := g.fetch(http.MethodPost, g.at["longpoll"].url.String()+"/soak/"+subtopic, `"to a reader"`)
 	if err != nil || status != http.StatusOK || first.Type != "acknowledge" {
 		return fmt.Errorf("a plain publish: HTTP status %d, %s, %w", status, first.raw, err)
 	}

@@ -26,7 +26,8 @@ type vitals struct {
 	Timers                                                 int // armed; connections, clients and records hold them
 
 	ends     map[endKey]int
-	internal int // refusals for want of a better word: faults of the server
+	books    map[string]map[string]int // sluice_messages_total by destination: what became of messages
+	internal int                       // refusals for want of a better word: faults of the server
 }
 
 // endKey is one row of sluice_ends_total.
@@ -82,7 +83,7 @@ func (w *world) look(ctx context.Context, collect bool) (*vitals, error) {
 
 // readVitals reads the text format of Prometheus.
 func readVitals(r io.Reader) (*vitals, error) {
-	v := &vitals{Descriptors: -1, ends: make(map[endKey]int)}
+	v := &vitals{Descriptors: -1, ends: make(map[endKey]int), books: make(map[string]map[string]int)}
 	lines := bufio.NewScanner(r)
 	found := 0
 	for lines.Scan() {
@@ -115,6 +116,14 @@ func readVitals(r io.Reader) (*vitals, error) {
 			continue
 		case "sluice_ends_total":
 			v.ends[endKey{labels["what"], labels["code"], labels["name"]}] = n
+			continue
+		case "sluice_messages_total":
+			book := v.books[labels["destination"]]
+			if book == nil {
+				book = make(map[string]int)
+				v.books[labels["destination"]] = book
+			}
+			book[labels["what"]] = n
 			continue
 		case "sluice_refusals_total":
 			if labels["code"] == strconv.Itoa(int(message.CodeInternal)) {

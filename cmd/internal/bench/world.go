@@ -54,6 +54,9 @@ func newWorld(address, internal string, conns int, more map[string]client.Kind) 
 	if err != nil || base.Host == "" || internal == "" {
 		return nil, errors.New("bench: the address of the server is needed, and of its internal listener")
 	}
+	if base.Path == "" {
+		base.Path = "/" // JoinPath would make a relative path
+	}
 	w := &world{
 		url: strings.TrimSuffix(address, "/"), internal: internal, at: make(map[string]place), ends: make(map[int]int),
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: conns, IdleConnTimeout: 10 * time.Second}},
@@ -102,7 +105,7 @@ func (w *world) told(l serverLine) {
 
 // guest makes one that has not connected.
 func (w *world) guest(ctx context.Context, rng *rand.Rand) *guest {
-	return &guest{w: w, ctx: ctx, rng: rng}
+	return &guest{w: w, at: w.at, ctx: ctx, rng: rng}
 }
 
 // judge says what was wrong with the server: the faults that were noted, what its log (which may be nil) and its metrics tell, and what is left
