@@ -180,3 +180,26 @@ func BenchmarkSince(b *testing.B) {
 		})
 	}
 }
+
+// A destination that is configured only when messages have come for it goes on counting.
+func TestConfiguredLater(t *testing.T) {
+	e := memengine.New(memengine.Options{})
+	last := uint64(0)
+	publish := func() {
+		t.Helper()
+		batch := messages(1)
+		e.Publish(batch, func(int, channel.Position, error) {})
+		if batch[0].Order <= last {
+			t.Errorf("order %d behind %d", batch[0].Order, last)
+		}
+		last = batch[0].Order
+	}
+	publish()
+	publish()
+	e.Configure(definition(channel.History{MaxMessages: 10}))
+	publish()
+	page, err := e.Since("d", channel.Query{Topics: []string{""}, Cursor: channel.Cursor{From: channel.FromOrder}})
+	if err != nil || len(page.Messages) != 1 || page.Missing == nil {
+		t.Errorf("%+v, %v", page, err)
+	}
+}
