@@ -65,10 +65,6 @@ func (r *rover) weather() faults.Weather {
 	}
 }
 
-func (r *rover) upTo1(d time.Duration) time.Duration {
-	return time.Millisecond + time.Duration(r.rng.Int64N(int64(d)))
-}
-
 // handOver has the new connection ask before the old one is closed.
 func (r *rover) handOver(to string) error { return r.goTo(to) }
 
