@@ -257,7 +257,7 @@ func TestSubtopicsOfOneMessageAreComparedTogether(t *testing.T) {
 		l.take(makeMessage(i, 10, names...))
 		values.take(makeMessage(i, 10, names...))
 	}
-	for i := range n {
+	for i := maxStep/3 - 5; i < maxStep/3+5; i++ { // about where a piece ends
 		for _, name := range "abc" {
 			q := channel.Query{Topics: []string{fmt.Sprintf("%c.%d", name, i), "nobody.*"}, Cursor: channel.Cursor{From: channel.FromOrder}}
 			if page, err := l.since(q, start); err != nil || page.Missing == nil || orderOf(page.Missing.To) != uint64(i+1) {
