@@ -225,9 +225,16 @@ export interface Link {
     bearer(): string;
     /** The lines that connect the client, log it in and subscribe; with `attach`, what is received shall come the same way. */
     hello(attach: boolean): string[];
-    /** The line that makes the server deliver here from now on. Each call counts `attach` up and fixes `have`. A poll is held for `wait` milliseconds at most. */
-    attachLine(how: "socket" | "stream" | "poll", wait?: number): string;
-    /** A heartbeat or probe. */
+    /**
+     * The line that makes the server deliver here from now on. Each call counts `attach` up and fixes `have`.
+     *
+     * @param more a poll's `wait` in milliseconds, or the `streamId` of a stream that has proved itself
+     */
+    attachLine(how: "socket" | "stream" | "poll", more?: {
+        readonly wait?: number;
+        readonly streamId?: string;
+    }): string;
+    /** A probe. Its answer proves the way and says nothing more. */
     ping(): string;
     /** The line that ends the client with this id, after nothing but its hello. */
     farewell(): string;
@@ -250,8 +257,12 @@ export interface Channel {
     onmessage: (line: Line, size: number) => void;
     /** The channel has ended by itself. Not called after `close`. */
     onclose: (why: Disconnect) => void;
-    /** Connects the client, or proves the way for one that is connected. */
-    open(link: Link): void;
+    /**
+     * Connects the client, or proves the way for one that is connected.
+     *
+     * @param quietly the client goes on elsewhere: nothing but control lines, until `attach`. @default false: over HTTP the proof may attach
+     */
+    open(link: Link, quietly?: boolean): void;
     /** Makes the server deliver here, once the channel has been chosen. */
     attach(): void;
     /** Sends lines in this order. What cannot leave at once waits. */
@@ -261,6 +272,8 @@ export interface Channel {
     /** Closes at once. */
     close(): void;
 }
+/** How long a channel may take to prove itself, in milliseconds. */
+export declare function patienceMillis({ type, connectTimeoutMillis }: ChannelConfig): number;
 /** How long `leave` waits for the answer, in milliseconds. */
 export declare const leaveMillis = 2000;
 
@@ -312,6 +325,14 @@ export interface ChannelSetOptions {
     readonly heartbeatIntervalMillis?: number;
     /** How long a channel may hesitate until the next one is tried beside it, in milliseconds. @default 700 */
     readonly staggerMillis?: number;
+    /**
+     * While a channel is up that is not the first of the list, look for a better one after that long, in milliseconds, and then after twice as
+     * long each time, with jitter; at once when the network is another. 0: never. Moving there loses, doubles and reorders nothing.
+     * @default 5000
+     */
+    readonly upgradeMillis?: number;
+    /** At least that often, in milliseconds. @default 300000 */
+    readonly maxUpgradeMillis?: number;
     /** How many messages may wait for a connection; more are refused with `Client.Error.MessageSend`. @default 1000 */
     readonly maxWaiting?: number;
     /**
@@ -374,6 +395,8 @@ export interface ChannelConnect {
     readonly reconnecting: boolean;
     /** The server's client is the one from before: nothing was lost. */
     readonly resumed: boolean;
+    /** The id of the channel that this one has taken over from, where that was still up: a better one has proved itself. Nothing was interrupted. */
+    readonly movedFrom?: string;
     /** False: messages come with a delay, because other tabs of this browser hold as many connections as may be held. See `ChannelSet.held`. */
     readonly held: boolean;
 }
@@ -537,7 +560,7 @@ export declare abstract class HttpChannel implements Channel {
     onmessage: Channel["onmessage"];
     onclose: Channel["onclose"];
     constructor(config: ChannelConfig);
-    open(link: Link): void;
+    open(link: Link, quietly?: boolean): void;
     /** What is received comes over a connection that the browser lets this tab hold. */
     get held(): boolean;
     abstract attach(): void;
@@ -609,7 +632,7 @@ export declare class Producer extends MessageAgent {
 /** Receives by one long answer, sends by POST. */
 export declare class StreamingChannel extends HttpChannel {
     #private;
-    /** Nothing to do: the stream is attached by the request that opens it. */
+    /** A stream that was not opened quietly is attached by the request that opens it. */
     attach(): void;
     close(): void;
 }

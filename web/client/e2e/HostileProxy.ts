@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { connect, type AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 
-/** How a proxy harms: no upgrade at all; an upgrade into nothing; that, and answers that are handed on only when they are complete. */
-export type Harm = "refuses upgrades" | "swallows frames" | "swallows frames and buffers answers";
+/** How a proxy harms: not at all; no upgrade at all; an upgrade into nothing; that, and answers that are handed on only when they are complete. */
+export type Harm = "does nothing" | "refuses upgrades" | "swallows frames" | "swallows frames and buffers answers";
 
 /** A proxy in front of a server, as they stand in hotels and companies. */
 export class HostileProxy {
@@ -15,7 +15,7 @@ export class HostileProxy {
 
 	constructor(
 		private readonly target: string,
-		private readonly harm: Harm,
+		private harm: Harm,
 	) {
 		this.#http = createServer((incoming, outgoing) => this.#forward(incoming, outgoing));
 		this.#http.on("upgrade", (incoming, socket) => this.#upgrade(incoming, socket));
@@ -34,6 +34,17 @@ export class HostileProxy {
 	async stop(): Promise<void> {
 		for (const socket of this.#open) socket.destroy();
 		await new Promise((resolve) => this.#http.close(resolve));
+	}
+
+	/** Harms what comes from now on in another way. */
+	allow(harm: Harm): void {
+		this.harm = harm;
+	}
+
+	/** Breaks all connections, and harms in another way from now on. */
+	become(harm: Harm): void {
+		this.allow(harm);
+		for (const socket of this.#open) socket.destroy();
 	}
 
 	#forward(incoming: IncomingMessage, outgoing: ServerResponse): void {
@@ -56,6 +67,7 @@ export class HostileProxy {
 
 	#upgrade(incoming: IncomingMessage, socket: Duplex): void {
 		socket.on("error", () => {});
+		if (this.harm === "does nothing") return this.#tunnel(incoming, socket);
 		this.harmed++;
 		if (this.harm === "refuses upgrades") return void socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 		// RFC 6455 section 4.2.2
@@ -63,5 +75,18 @@ export class HostileProxy {
 		const protocol = incoming.headers["sec-websocket-protocol"];
 		socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${protocol ? `Sec-WebSocket-Protocol: ${protocol}\r\n` : ""}\r\n`);
 		socket.resume();
+	}
+
+	#tunnel(incoming: IncomingMessage, socket: Duplex): void {
+		const { hostname, port } = new URL(this.target);
+		const out = connect(Number(port), hostname, () => {
+			const headers = incoming.rawHeaders.flatMap((text, i, all) => (i % 2 === 0 ? `${text}: ${all[i + 1]}` : []));
+			out.write([`GET ${incoming.url} HTTP/1.1`, ...headers, "", ""].join("\r\n"));
+			out.pipe(socket);
+			socket.pipe(out);
+		});
+		out.on("error", () => {});
+		out.on("close", () => socket.destroy());
+		socket.on("close", () => out.destroy());
 	}
 }

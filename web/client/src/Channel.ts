@@ -34,9 +34,13 @@ export interface Link {
 	bearer(): string;
 	/** The lines that connect the client, log it in and subscribe; with `attach`, what is received shall come the same way. */
 	hello(attach: boolean): string[];
-	/** The line that makes the server deliver here from now on. Each call counts `attach` up and fixes `have`. A poll is held for `wait` milliseconds at most. */
-	attachLine(how: "socket" | "stream" | "poll", wait?: number): string;
-	/** A heartbeat or probe. */
+	/**
+	 * The line that makes the server deliver here from now on. Each call counts `attach` up and fixes `have`.
+	 *
+	 * @param more a poll's `wait` in milliseconds, or the `streamId` of a stream that has proved itself
+	 */
+	attachLine(how: "socket" | "stream" | "poll", more?: { readonly wait?: number; readonly streamId?: string }): string;
+	/** A probe. Its answer proves the way and says nothing more. */
 	ping(): string;
 	/** The line that ends the client with this id, after nothing but its hello. */
 	farewell(): string;
@@ -61,8 +65,12 @@ export interface Channel {
 	/** The channel has ended by itself. Not called after `close`. */
 	onclose: (why: Disconnect) => void;
 
-	/** Connects the client, or proves the way for one that is connected. */
-	open(link: Link): void;
+	/**
+	 * Connects the client, or proves the way for one that is connected.
+	 *
+	 * @param quietly the client goes on elsewhere: nothing but control lines, until `attach`. @default false: over HTTP the proof may attach
+	 */
+	open(link: Link, quietly?: boolean): void;
 	/** Makes the server deliver here, once the channel has been chosen. */
 	attach(): void;
 	/** Sends lines in this order. What cannot leave at once waits. */
@@ -71,6 +79,11 @@ export interface Channel {
 	leave(lines: readonly string[]): Promise<void>;
 	/** Closes at once. */
 	close(): void;
+}
+
+/** How long a channel may take to prove itself, in milliseconds. */
+export function patienceMillis({ type, connectTimeoutMillis }: ChannelConfig): number {
+	return connectTimeoutMillis ?? (type === "longpoll" ? 5000 : 2000);
 }
 
 /** How long `leave` waits for the answer, in milliseconds. */

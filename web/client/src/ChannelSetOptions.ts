@@ -18,6 +18,14 @@ export interface ChannelSetOptions {
 	readonly heartbeatIntervalMillis?: number;
 	/** How long a channel may hesitate until the next one is tried beside it, in milliseconds. @default 700 */
 	readonly staggerMillis?: number;
+	/**
+	 * While a channel is up that is not the first of the list, look for a better one after that long, in milliseconds, and then after twice as
+	 * long each time, with jitter; at once when the network is another. 0: never. Moving there loses, doubles and reorders nothing.
+	 * @default 5000
+	 */
+	readonly upgradeMillis?: number;
+	/** At least that often, in milliseconds. @default 300000 */
+	readonly maxUpgradeMillis?: number;
 	/** How many messages may wait for a connection; more are refused with `Client.Error.MessageSend`. @default 1000 */
 	readonly maxWaiting?: number;
 	/**

@@ -9,9 +9,11 @@ import { Fault } from "./Fault.js";
 import { FlexClient, type Host } from "./FlexClient.js";
 import { Hunt, maxTried, type Hunter, type Tried } from "./Hunt.js";
 import { Keep } from "./Keep.js";
+import { Memory } from "./Memory.js";
 import { offline, Page } from "./Page.js";
 import { Pause } from "./Pause.js";
 import { newId, type Request } from "./Request.js";
+import { Upgrade } from "./Upgrade.js";
 
 /** A connection that has lived this long, in milliseconds, makes the pauses between attempts short again. */
 const stableMillis = 10_000;
@@ -41,6 +43,8 @@ export interface Owner {
 export class Connection {
 	readonly #keep: Keep;
 	readonly #pause: Pause;
+	readonly #memory = new Memory();
+	readonly #upgrade: Upgrade;
 	readonly #service: Host & Hunter & { readonly tried: Tried[] };
 
 	#client: FlexClient | undefined;
@@ -67,6 +71,8 @@ export class Connection {
 		this.#keep = new Keep(options.name ?? String(count++));
 		this.#pause = new Pause(fullJitter(options.random), () => this.#keen, () => void this.#search());
 		this.#service = this.#serve();
+		const { upgradeMillis: first = 5000, maxUpgradeMillis: most = 300_000, random = Math.random } = options;
+		this.#upgrade = new Upgrade({ create: (config) => this.#service.create(config), proved: (channel) => this.#move(channel) }, { first, most, random });
 	}
 
 	/** The channel that is up. */
@@ -95,12 +101,21 @@ export class Connection {
 		this.#active = true;
 		this.#rejected = undefined;
 		this.#before = false;
-		this.#pause.attempt = this.#dismissed = this.#service.tried.length = 0;
+		this.#pause.attempt = this.#dismissed = this.#upgrade.attempt = this.#service.tried.length = 0;
 		this.#page = new Page({
 			leave: () => this.#pageLeft(),
 			back: () => this.#pageBack(),
-			seen: () => (this.#channel ? this.#client?.seen() : this.#pause.wake(0)),
-			network: () => (this.#channel ? this.#client?.probe() : this.#pause.wake(Math.random() * networkMillis)),
+			seen: () => {
+				if (!this.#channel) return this.#pause.wake(0);
+				this.#client?.seen();
+				this.#upgrade.seen();
+			},
+			network: () => {
+				const jitter = Math.random() * networkMillis;
+				if (!this.#channel) this.#pause.wake(jitter);
+				this.#client?.probe();
+				this.#upgrade.hurry(jitter);
+			},
 		});
 		void this.#search();
 	}
@@ -117,7 +132,7 @@ export class Connection {
 			return;
 		}
 		if (run !== this.#run) return;
-		const configs = [...this.#configs];
+		const configs = this.#memory.order(this.#configs);
 		if (!this.#before) this.#client ??= this.#restored(configs);
 		// A client that lives on is first looked for where it was: that is quickest, and as a rule only the connection broke.
 		const last = configs.findIndex((config) => config.id === this.#last?.config.id);
@@ -153,7 +168,22 @@ export class Connection {
 		return kept && configs.some(({ url }) => url === kept.url) ? new FlexClient(this.#service, kept) : undefined;
 	}
 
-	#up(channel: Channel, client: FlexClient): void {
+	/** A better channel has proved itself. What the one before still brings is not counted any more, so the server sends it again over this one. */
+	#move(channel: Channel): void {
+		const before = this.#channel;
+		const client = this.#client;
+		if (!before || !client) return channel.close();
+		before.onclose = () => {};
+		before.close();
+		client.release();
+		channel.onmessage = (line, size) => client.receive(line, size);
+		channel.attach();
+		this.#up(channel, client, before.config.id);
+		if (this.#channel === channel) client.probe(); // that it is attached should be known soon
+	}
+
+	/** @param movedFrom the id of the channel that was up until now */
+	#up(channel: Channel, client: FlexClient, movedFrom?: string): void {
 		const resumed = client === this.#client;
 		const reconnecting = this.#before;
 		this.#hunt = undefined;
@@ -165,12 +195,16 @@ export class Connection {
 		this.#failures.flush();
 		if (this.#channel !== channel) return; // a listener has left
 		this.owner.coming(client);
-		this.owner.tell("channelConnect", { channelId: channel.config.id, channel: channel.config, reconnecting, resumed, held: channel.held });
-		this.owner.tell("propertyChange", { property: "connected", value: true });
+		this.owner.tell("channelConnect", { channelId: channel.config.id, channel: channel.config, reconnecting, resumed, held: channel.held, ...(movedFrom !== undefined && { movedFrom }) });
+		if (movedFrom === undefined) this.owner.tell("propertyChange", { property: "connected", value: true });
 		if (this.#channel !== channel) return; // a listener has left
 		client.adopt(channel);
 		this.#service.tried.length = 0; // the server knows
-		if (this.#channel === channel) this.owner.ready(client); // else a listener has left that was told what came early
+		if (this.#channel !== channel) return; // a listener has left that was told what came early
+		const configs = this.#configs ?? [];
+		this.#memory.keep(configs, channel.config);
+		this.#upgrade.start(client, configs.slice(0, Math.max(0, configs.findIndex(({ id }) => id === channel.config.id))));
+		this.owner.ready(client);
 	}
 
 	/** Which channels there are is not known. Where the address is wrong those who wait are told, but the search goes on: it may be put right. */
@@ -195,8 +229,11 @@ export class Connection {
 		channel.close();
 		this.#channel = undefined;
 		client.release();
-		if (Date.now() - this.#since > stableMillis) this.#pause.attempt = this.#dismissed = 0;
-		else if (why.told) this.#pause.attempt = this.#dismissed++; // the outage before is over: what counts is only how often this happens
+		this.#upgrade.stop();
+		if (Date.now() - this.#since > stableMillis) {
+			this.#pause.attempt = this.#dismissed = 0;
+			if (channel.config.id === this.#configs?.[0]?.id) this.#upgrade.attempt = 0;
+		} else if (why.told) this.#pause.attempt = this.#dismissed++; // the outage before is over: what counts is only how often this happens
 		this.#since = Date.now();
 		if (why.gone !== undefined || (channel.duplex && client.terms.reconnectMillis === 0) || !comeBack) this.#end();
 		this.owner.tell("propertyChange", { property: "connected", value: false });
@@ -263,6 +300,7 @@ export class Connection {
 		this.#hunt?.cancel();
 		this.#hunt = undefined;
 		this.#pause.cancel();
+		this.#upgrade.stop();
 	}
 
 	/** The next page shall not go on with the client. */

@@ -123,11 +123,11 @@ export class FlexClient implements Link {
 		return [JSON.stringify(connect), ...this.#unanswered()];
 	}
 
-	attachLine(how: "socket" | "stream" | "poll", wait?: number): string {
+	attachLine(how: "socket" | "stream" | "poll", more?: { readonly wait?: number; readonly streamId?: string }): string {
 		const place = { attach: ++this.#attach, ...this.#progress(), heartbeat: this.#promise() };
-		if (how === "poll") return JSON.stringify({ type: "command", operation: "poll", messageId: newId(), ...place, wait });
+		if (how === "poll") return JSON.stringify({ type: "command", operation: "poll", messageId: newId(), ...place, ...more });
 		const credentials = how === "socket" ? { DSId: this.id, secret: this.#secret } : {};
-		return JSON.stringify({ type: "control", operation: "attach", ...credentials, ...place });
+		return JSON.stringify({ type: "control", operation: "attach", ...credentials, ...place, ...more });
 	}
 
 	/** The line that says that the page is left: not any more, once the next one has attached. */
@@ -136,8 +136,7 @@ export class FlexClient implements Link {
 	}
 
 	ping(): string {
-		this.#pingId = newId();
-		return JSON.stringify({ type: "command", operation: "client_ping", messageId: this.#pingId, heartbeat: this.#promise(), ...(this.#channel && this.#report()) });
+		return JSON.stringify({ type: "command", operation: "client_ping", messageId: newId(), heartbeat: this.#promise() });
 	}
 
 	farewell(): string {
@@ -151,7 +150,7 @@ export class FlexClient implements Link {
 		this.#channel = channel;
 		this.#requestTimeout = channel.config.requestTimeoutMillis ?? 0;
 		this.#heartbeat = new Heartbeat(this.#interval, {
-			beat: () => this.#send([this.ping()]),
+			beat: () => this.#beat(),
 			lost: () => this.host.broken(this, disconnectOf(4027)),
 			hidden,
 		});
@@ -162,14 +161,14 @@ export class FlexClient implements Link {
 		// The same client on another connection: what was not answered is sent again under the same numbers and runs once.
 		else this.#send(this.#unanswered());
 		if (this.#requests.busy) this.#heartbeat.sent();
-		if (this.host.tried.some((tried) => !this.#reported.has(tried))) this.#send([this.ping()]);
+		if (this.host.tried.some((tried) => !this.#reported.has(tried))) this.#beat();
 		this.#releaseOrphans();
 		this.flush();
 	}
 
 	/** Nobody sees the page any more, or somebody does again: the next heartbeat is promised for another time. */
 	seen(): void {
-		if (this.#interval > 0) this.#send([this.ping()]);
+		if (this.#interval > 0) this.#beat();
 	}
 
 	/** Asks whether the server is still there. */
@@ -274,6 +273,11 @@ export class FlexClient implements Link {
 		this.#counter.told();
 		this.#heartbeat?.sent();
 		this.#channel.send(lines);
+	}
+
+	#beat(): void {
+		this.#pingId = newId();
+		this.#send([JSON.stringify({ type: "command", operation: "client_ping", messageId: this.#pingId, heartbeat: this.#promise(), ...this.#report() })]);
 	}
 
 	#confirm(): void {

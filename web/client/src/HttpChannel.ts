@@ -16,6 +16,8 @@ export abstract class HttpChannel implements Channel {
 	protected link!: Link;
 	/** @internal */
 	protected closed = false;
+	/** @internal The client goes on elsewhere. */
+	protected quietly = false;
 	/** @internal Ends what waits for the server when the channel is closed. */
 	protected readonly abort = new AbortController();
 	readonly #uplink: HttpUplink;
@@ -30,8 +32,9 @@ export abstract class HttpChannel implements Channel {
 		);
 	}
 
-	open(link: Link): void {
+	open(link: Link, quietly = false): void {
 		this.link = link;
+		this.quietly = quietly;
 		this.#start().catch((error: unknown) => this.fail(lost(String(error))));
 	}
 

@@ -1,4 +1,4 @@
-import type { Channel, ChannelConfig } from "./Channel.js";
+import { patienceMillis, type Channel, type ChannelConfig } from "./Channel.js";
 import { lost, weight, type Disconnect } from "./Disconnect.js";
 import type { FlexClient } from "./FlexClient.js";
 import type { Line } from "./message.js";
@@ -79,7 +79,7 @@ export class Hunt {
 		const channel = this.hunter.create(config);
 		const client = this.existing ?? (channel.duplex ? this.hunter.newClient() : (this.#shared ??= this.hunter.newClient()));
 		if (client === this.#shared) this.#sharedChannel = channel;
-		const limit = config.connectTimeoutMillis ?? (config.type === "longpoll" ? 5000 : 2000);
+		const limit = patienceMillis(config);
 		const attempt: Attempt = {
 			channel,
 			client,

@@ -41,7 +41,7 @@ export class LongPollChannel extends HttpChannel {
 		let pause: number | undefined;
 		if (!this.held) await this.hold();
 		if (this.closed) return undefined;
-		const line = this.held ? this.link.attachLine("poll") : this.link.attachLine("poll", 0);
+		const line = this.held ? this.link.attachLine("poll") : this.link.attachLine("poll", { wait: 0 });
 		const { messageId } = JSON.parse(line) as { messageId: string };
 		try {
 			const response = await this.post(line + "\n", { signal: AbortSignal.any([this.abort.signal, AbortSignal.timeout(pollMillis)]) });

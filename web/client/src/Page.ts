@@ -1,3 +1,5 @@
+import { network } from "./Memory.js";
+
 /** What a Page tells. */
 export interface PageEvents {
 	/** The page is being left: it may come back, or not. */
@@ -6,7 +8,7 @@ export interface PageEvents {
 	back(): void;
 	/** The page can be seen again, or not any more. */
 	seen(): void;
-	/** The network is back, or gone, as far as the browser knows. */
+	/** The network is back, or gone, or another, as far as the browser knows. */
 	network(): void;
 }
 
@@ -36,6 +38,10 @@ export class Page {
 		listen(window, "online", () => events.network());
 		listen(window, "offline", () => events.network());
 		listen(document, "visibilitychange", () => events.seen());
+		// Its change event also tells each new guess of how fast the network is.
+		const { connection } = navigator as { readonly connection?: EventTarget }; // where there is a page there is this
+		let was = network();
+		if (connection) listen(connection, "change", () => network() !== was && ((was = network()), events.network()));
 	}
 
 	/** Stops listening. */

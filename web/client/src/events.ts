@@ -11,6 +11,8 @@ export interface ChannelConnect {
 	readonly reconnecting: boolean;
 	/** The server's client is the one from before: nothing was lost. */
 	readonly resumed: boolean;
+	/** The id of the channel that this one has taken over from, where that was still up: a better one has proved itself. Nothing was interrupted. */
+	readonly movedFrom?: string;
 	/** False: messages come with a delay, because other tabs of this browser hold as many connections as may be held. See `ChannelSet.held`. */
 	readonly held: boolean;
 }

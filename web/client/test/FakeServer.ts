@@ -44,6 +44,12 @@ export class FakeServer {
 	refusal: (Row & { status: number }) | undefined;
 	/** What is answered in place of the configuration. */
 	config: { status: number; body: string } | undefined;
+	/** So many upgrades were asked for. */
+	probes = 0;
+	/** Counts steps: what arrives, and what is about to leave. */
+	steps = 0;
+	/** At this step every connection is cut, and what arrived or was about to leave with it. */
+	cutAt = -1;
 	/** Answers the next POSTs not at all, after having run them, and breaks the connection. */
 	dropAnswers = 0;
 	/** Wait this long before answering to a connect over HTTP. */
@@ -57,6 +63,7 @@ export class FakeServer {
 	welcome: Row = { heartbeatIntervalMillis: 0, confirmIntervalMillis: 50, maxMessageSize: 4096, maxRequestSize: 8192, maxOpenRequests: 8, endpoint: "x" };
 
 	readonly #streams = new Set<ServerResponse>();
+	readonly #idle = new Map<string, Omit<Place, "attach">>(); // streams nothing is attached to
 	#http: Server;
 	#count = 0;
 
@@ -64,6 +71,8 @@ export class FakeServer {
 		this.#http = createServer((request, response) => void this.#request(request, response));
 		const upgrader = new WebSocketServer({ noServer: true });
 		this.#http.on("upgrade", (request, socket, head) => {
+			this.probes++;
+			socket.on("error", () => {});
 			if (this.webSocket === "refuse" || this.refusal) return socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
 			upgrader.handleUpgrade(request, socket, head, (ws) => this.#socket(ws));
 		});
@@ -109,6 +118,12 @@ export class FakeServer {
 		for (const ws of this.sockets) ws.terminate();
 		this.#http.closeAllConnections();
 		for (const client of this.clients.values()) client.place = undefined;
+	}
+
+	#cutHere(): boolean {
+		if (++this.steps !== this.cutAt) return false;
+		this.cut();
+		return true;
 	}
 
 	/** Ends all clients with a code. */
@@ -174,6 +189,9 @@ export class FakeServer {
 				replies.push({ type: "acknowledge", correlationId: line["messageId"], headers: { DSId: id, DSSecret: client.secret }, body: this.welcome });
 				if (place && line["attach"]) this.#attach(client, line, { ...place, write: (late) => (replies.push(...late), true) });
 				if (client.place && place) client.place = Object.assign(client.place, place);
+			} else if (line["operation"] === "attach" && line["streamId"]) {
+				const stream = this.#idle.get(line["streamId"]);
+				if (client && stream) this.#attach(client, line, stream);
 			} else if (line["operation"] === "attach" && place) {
 				client = this.clients.get(line["DSId"]);
 				if (client?.lastLine) replies.push({ ...client.lastLine, operation: "gone", reason: "expired" });
@@ -242,6 +260,7 @@ export class FakeServer {
 		this.sockets.add(ws);
 		let client: FakeClient | undefined;
 		const write = (lines: Row[]): boolean => {
+			if (this.#cutHere()) return false;
 			if (ws.readyState === ws.OPEN) ws.send(lines.map((line) => JSON.stringify(line)).join("\n"));
 			return ws.readyState === ws.OPEN;
 		};
@@ -251,7 +270,7 @@ export class FakeServer {
 			if (client?.place?.write === write) client.place = undefined;
 		});
 		ws.on("message", (data) => {
-			if (this.webSocket === "swallow") return;
+			if (this.webSocket === "swallow" || this.#cutHere()) return;
 			const lines = parse(String(data));
 			this.log.push({ how: "ws", lines, at: Date.now() });
 			const result = this.#run(lines, client, { write, end: () => ws.close(1000) });
@@ -269,6 +288,7 @@ export class FakeServer {
 		if (this.refusal) return void response.writeHead(this.refusal.status).end(JSON.stringify({ type: "error", ...this.refusal }) + "\n");
 		const lines = parse(body);
 		const line = lines[0] ?? {};
+		if (this.#cutHere()) return void response.destroy();
 		this.log.push({ how: url.pathname + url.search, lines, at: Date.now() });
 		const [id = "", secret] = (request.headers.authorization ?? "").replace("Bearer ", "").split(".");
 		const client = this.clients.get(id);
@@ -283,6 +303,7 @@ export class FakeServer {
 		if (command === "open" && client) return this.#stream(client, line, response);
 		if (line["operation"] === "poll" && client) return this.#poll(client, line, response);
 		const { replies } = this.#run(lines, client);
+		if (this.#cutHere()) return void response.destroy();
 		if (this.dropAnswers > 0) {
 			this.dropAnswers--;
 			return void response.destroy();
@@ -297,20 +318,25 @@ export class FakeServer {
 		let held = "";
 		const write = (lines: Row[]): boolean => {
 			const text = lines.map((row) => JSON.stringify(row) + "\n").join("");
+			if (this.#cutHere()) return false;
 			if (this.buffering) held += text;
 			else response.write(text);
 			return !response.destroyed;
 		};
 		if (!this.buffering) response.write("\0\0\0");
-		write([{ type: "control", operation: "open", streamId: "stream" }]);
-		this.#attach(client, line, { write, end: () => response.end(held) });
+		const streamId = `stream${++this.#count}`;
+		const stream = { write, end: () => response.end(held) };
+		write([{ type: "control", operation: "open", streamId }]);
+		if (line["operation"] === "attach") this.#attach(client, line, stream);
+		else this.#idle.set(streamId, stream);
 	}
 
 	#poll(client: FakeClient, line: Row, response: ServerResponse): void {
 		const rows: Row[] = [];
 		const finish = (pause: number): void => {
 			clearTimeout(timer);
-			if (client.place === place) client.place = undefined;
+			if (this.#cutHere()) return void response.destroy();
+			if (client.place?.write === write) client.place = undefined;
 			rows.push({ type: "acknowledge", correlationId: line["messageId"], headers: { DSPollWait: pause } });
 			if (!response.writableEnded) response.writeHead(200, { "Content-Type": "application/x-ndjson" }).end(rows.map((row) => JSON.stringify(row) + "\n").join(""));
 		};
@@ -325,7 +351,6 @@ export class FakeServer {
 			return true;
 		};
 		this.#attach(client, line, { write, end: () => finish(0) });
-		const place = client.place;
 	}
 }
 

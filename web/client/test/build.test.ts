@@ -6,8 +6,8 @@ import { describe, expect, it, vi } from "vitest";
 const built = (name: string): string => readFileSync(new URL(`../../static/${name}`, import.meta.url), "utf8");
 
 describe("what is built", () => {
-	it.each(["sluice.js", "sluice.mjs"])("%s has all three transports in less than 17 KB", (name) => {
-		expect(gzipSync(built(name), { level: 9 }).length).toBeLessThan(17_000);
+	it.each(["sluice.js", "sluice.mjs"])("%s has all three transports in less than 21 KB", (name) => {
+		expect(gzipSync(built(name), { level: 9 }).length).toBeLessThan(21_000);
 	});
 
 	it("is a plain script that defines Sluice", () => {
