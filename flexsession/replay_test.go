@@ -499,6 +499,38 @@ func TestReplayIsBounded(t *testing.T) {
 	}
 }
 
+// blocker holds up whoever delivers to it.
+type blocker chan struct{}
+
+func (b blocker) Deliver(*message.Message, *channel.Subscription) bool { <-b; return false }
+func (blocker) Flush()                                                 {}
+
+// A replay may bring messages before they are delivered: that they are delivered later does not double them.
+func TestReplayIsAheadOfDelivery(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, h *house) {
+		h.keep(t, channel.History{MaxMessages: 100})
+		hold := make(blocker)
+		if err := h.broker.Destination("chat").Subscribe("blocker", hold).Add("b"); err != nil {
+			t.Fatal(err)
+		}
+		m, err := message.New("chat", []string{"b"}, json.RawMessage("1"), nil, "held up", time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		go h.broker.Publish([]*message.Message{m}, func(int, *message.Error) {})
+		synctest.Wait()
+		h.publish(t, "a", 3)
+		r := newReader(h.client(t))
+		s, _ := r.subscribe(t, h, channel.Cursor{From: channel.FromEarliest}, "a")
+		r.wants(t, s, "subscribe", "0", "1", "2", "live")
+		plain, _ := r.subscribe(t, h, channel.Cursor{}, "*")
+		close(hold)
+		h.publish(t, "a", 1)
+		r.wants(t, s, "subscribe", "0", "1", "2", "live", "0")
+		r.wants(t, plain, "subscribe", "0")
+	})
+}
+
 // Several replays of a client take turns.
 func TestReplaysTakeTurns(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, h *house) {

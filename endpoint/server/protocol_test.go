@@ -149,7 +149,9 @@ var connectedSteps = []string{
 // exampleServer is the server that the document's first paragraph describes.
 func exampleServer(passwords *flexsession.Passwords) func(*server.Options) {
 	return func(o *server.Options) {
-		o.Destinations = o.Destinations[:2]
+		o.Destinations = append(o.Destinations[:2],
+			channel.DestinationDefinition{ID: "log", AllowSubtopics: true, History: channel.History{MaxMessages: 3}, Channels: []string{"websocket", "streaming", "longpoll"}},
+			channel.DestinationDefinition{ID: "prices", AllowSubtopics: true, LastValue: true, Channels: []string{"websocket", "streaming", "longpoll"}})
 		o.FlexClient.Window = flexsession.Window{Messages: 4, Bytes: 1 << 20}
 		o.Passwords = passwords
 		for i := range o.Channels {
