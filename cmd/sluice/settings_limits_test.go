@@ -203,6 +203,9 @@ func received(n int, body string) func(w *world) string {
 			case "acknowledge":
 				return fmt.Sprintf("%d lines", lines)
 			case "control":
+				if line.Text("operation") == "slow" { // a warning
+					continue
+				}
 				return fmt.Sprintf("%d lines, %s", lines, says(line))
 			}
 			lines++

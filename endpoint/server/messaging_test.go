@@ -222,7 +222,7 @@ func TestWindow(t *testing.T) {
 // A request that is refused for one of its fields has used its seq: a mistake of the application must not cost it its client.
 func TestRefusedFieldUsesItsSeq(t *testing.T) {
 	endpointtest.Each(t, nil, func(t *testing.T, r *endpointtest.Rig, c *endpointtest.Client) {
-		c.WantRefusal(c.Do("async", `"destination":"chat","timeToLive":5,"body":1`), message.CodeNotServed)
+		c.WantRefusal(c.Do("async", `"destination":"chat","timeToLive":"5","body":1`), message.CodeBadField)
 		c.WantRefusal(c.Do("async", `"destination":5,"body":1`), message.CodeBadField)
 		if reply := c.Publish("chat", "", "next"); reply.Text("type") != "acknowledge" {
 			t.Errorf("the request behind them: %v", reply)

@@ -1,6 +1,10 @@
 package config
 
-import "slices"
+import (
+	"slices"
+
+	"sluice/channel"
+)
 
 // servicesSettings is what stands around destinations.
 func servicesSettings() []Setting {
@@ -82,6 +86,22 @@ func destinationSettings() []Setting {
 				set: de(func(d *destinationDraft, v Value) { d.SubtopicSeparator, d.separatorAt = v.Text, v.at })},
 			Setting{Name: "disallow-wildcard-subtopics", Kind: Bool, Default: "false", From: blazeDS, Doc: "Nobody may subscribe with *.",
 				set: de(func(d *destinationDraft, v Value) { d.DisallowWildcardSubtopics = v.Bool })},
+			Setting{Name: "message-time-to-live", Kind: Millis, Min: anyNegative, Default: "-1", Zero: "never", Negative: "what the publisher says", From: blazeDS, Doc: "How long a message is worth delivering: one whose time is over before it is handed to a connection is not, and one that was is not sent again. It replaces the publisher's timeToLive.",
+				set: de(func(d *destinationDraft, v Value) {
+					switch d.MessageTimeToLive = v.Dur; {
+					case v.Dur == 0:
+						d.MessageTimeToLive = -1
+					case v.Dur < 0:
+						d.MessageTimeToLive = 0
+					}
+				})},
+			Setting{Name: "message-priority", Kind: Int, Min: -1, Max: 9, Default: "-1", Negative: "4", Strict: true, From: blazeDS, Doc: "Priority of messages whose publisher gave none (DSPriority): of what waits for a client, the more urgent goes first. Without effect where a history is kept.",
+				set: de(func(d *destinationDraft, v Value) {
+					d.MessagePriority = nil
+					if v.Int >= 0 {
+						d.MessagePriority = &v.Int
+					}
+				})},
 			Setting{In: "send-security-constraint", Name: "ref", Kind: Ref, Strict: true, From: blazeDS, Example: "users", Doc: "The constraint for sending.",
 				set: de(func(d *destinationDraft, v Value) { d.send = ref{v.Text, v.at} })},
 			Setting{In: "subscribe-security-constraint", Name: "ref", Kind: Ref, Strict: true, From: blazeDS, Example: "users", Doc: "The constraint for subscribing.",
@@ -94,8 +114,6 @@ func destinationSettings() []Setting {
 func javaDestinationSettings() []Setting {
 	return slices.Concat(
 		within(ScopeDestination, "properties/server",
-			Setting{Name: "message-time-to-live", Kind: Millis, Min: anyNegative, Default: "-1", Zero: "never", Negative: "what the publisher says", Status: NotServed, Refused: true, Harmless: []string{"0", "-1"}, From: blazeDS, Doc: "How long a message is worth delivering."},
-			Setting{Name: "message-priority", Kind: Int, Min: -1, Max: 9, Default: "-1", Negative: "none", Strict: true, Status: NotServed, Refused: true, Harmless: []string{"-1"}, From: blazeDS, Doc: "Priority of messages that have none."},
 			Setting{Name: "durable", Kind: Bool, Default: "false", Status: NotServed, Refused: true, Harmless: []string{"false"}, From: blazeDS, Doc: "Messages are kept for subscribers that are away."},
 			Setting{Name: "selectors", Kind: Opaque, Status: NotServed, Refused: true, From: sluice, Doc: "Subscribers choose messages by their headers."},
 			Setting{Name: "cluster-message-routing", Kind: Enum, Enum: []string{"server-to-server", "broadcast", "none"}, Strict: true, Status: JavaOnly, Quiet: true, Instead: "this version runs on one node", From: blazeDS, Doc: "Which nodes of a cluster get a message."},
@@ -105,6 +123,15 @@ func javaDestinationSettings() []Setting {
 			Setting{Name: "subscription-timeout-minutes", OldNames: []string{"session-timeout"}, Kind: Minutes, Default: "0", Zero: "a subscription lives as long as its client", From: blazeDS,
 				Doc: "A subscription to which no message was sent for so long ends, and its client is told.",
 				set: on(func(d *destinationDraft, v Value) { d.SubscriptionTimeout = v.Dur })},
+			Setting{Name: "slow-consumer-policy", Kind: Enum, Enum: []string{"disconnect", "drop-oldest", "conflate"}, Default: "disconnect", Strict: true, From: sluice, Example: "conflate",
+				Doc: "What happens when as many messages wait for a client as may, and one more comes: the client ends; or the oldest of the destination go, and the client is told how many, where they are missing; or of messages with the same key the newest stands for all and tells for how many, and where that is not enough the oldest go.",
+				set: on(func(d *destinationDraft, v Value) { d.SlowConsumer = channel.SlowPolicy(v.Text) })},
+			Setting{Name: "conflate-key", Kind: Text, From: sluice, Example: "symbol", Doc: "The header whose value, with the subtopic, is the key of a message for slow-consumer-policy conflate. Absent: the subtopic alone is.",
+				set: on(func(d *destinationDraft, v Value) { d.ConflateKey = v.Text })},
+			Setting{Name: "max-waiting-messages", Kind: Int, Max: 1 << 24, Default: "0", Zero: "as many as may wait for the client in all", From: sluice, Doc: "Messages of the destination that may wait for one client.",
+				set: on(func(d *destinationDraft, v Value) { d.MaxWaitingMessages = v.Int })},
+			Setting{Name: "max-waiting-bytes", Kind: Bytes, Max: 1 << 30, Default: "0", Zero: "as many as may wait for the client in all", From: sluice, Doc: "The same in bytes; one message alone may be more.",
+				set: on(func(d *destinationDraft, v Value) { d.MaxWaitingBytes = v.Int })},
 			Setting{Name: "reliable", Kind: Bool, Default: "false", Status: NotServed, Refused: true, Harmless: []string{"false"}, Instead: "leave it out: every message is delivered once and in order as long as its client lives", From: lcds, Doc: "Messages survive a change of connection."},
 			Setting{Name: "adaptive-frequency", Kind: Bool, Default: "false", Status: NotServed, Refused: true, Harmless: []string{"false"}, From: lcds, Doc: "Lets the server slow messages down by a client's measured lag."},
 			Setting{In: "cluster", Name: "ref", Kind: Ref, Strict: true, Status: NotServed, Refused: true, Instead: "this version runs on one node", From: blazeDS, Doc: "Puts the destination on several nodes."},
