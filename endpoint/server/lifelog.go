@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -76,6 +77,11 @@ func (l *lives) listener() flexsession.Listener {
 			e := why(l.clients.Info().Str("client", f.ID), cause)
 			e = where(whose(e, f.User, f.Address), f.Channel, f.Created)
 			e.Int("subscriptions", f.Subscriptions).Uint64("requests", f.Requests).Uint64("confirmed", f.Confirmed).Int("unconfirmed", f.Unconfirmed).Int("waiting", f.Waiting).Msg("client destroyed")
+		},
+		ClientSlow: func(c *flexsession.FlexClient, s flexsession.Slow) {
+			user, address := c.Who()
+			whose(l.clients.Warn().Str("client", c.ID()), user, address).Str("destination", s.Destination).Str("policy", string(cmp.Or(s.Policy, channel.SlowDisconnect))).
+				Str("setting", s.Setting).Int("waiting", s.Waiting).Int("limit", s.Limit).Msg("client reads too slowly")
 		},
 		MessageClientCreated: func(s *flexsession.MessageClient) {
 			user, address := s.Client().Who()

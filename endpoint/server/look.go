@@ -46,6 +46,7 @@ type (
 		Subscriptions int                `json:"subscriptions"`
 		Details       []subscriptionView `json:"subscriptionDetails,omitempty"`
 		Failovers     []failoverView     `json:"failovers,omitempty"` // not in lists
+		Books         []booksView        `json:"books,omitempty"`     // likewise; of one that has ended as they were right before
 		Ended         *endView           `json:"ended,omitempty"`
 	}
 	endView struct {
@@ -189,13 +190,13 @@ func (a *api) client(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		v := viewClient(e.Facts)
-		v.Failovers, v.Ended = viewFailovers("", e.Failovers), viewEnd(e.Cause, e.At)
+		v.Failovers, v.Books, v.Ended = viewFailovers("", e.Failovers), viewBooks(e.Books), viewEnd(e.Cause, e.At)
 		a.answer(w, http.StatusOK, v)
 		return
 	}
 	f := c.Facts()
 	v := viewClient(f)
-	v.Failovers, v.Details = viewFailovers("", f.Failovers), viewSubscriptions(c, v.User)
+	v.Failovers, v.Books, v.Details = viewFailovers("", f.Failovers), viewBooks(f.Books), viewSubscriptions(c, v.User)
 	a.answer(w, http.StatusOK, v)
 }
 
@@ -223,6 +224,8 @@ func (a *api) info(w http.ResponseWriter, _ *http.Request) {
 		Subscriptions int    `json:"subscriptions"`
 		Published     uint64 `json:"published"`
 		Delivered     uint64 `json:"delivered"`
+
+		Books booksView `json:"books"`
 	}
 	type channelView struct {
 		ID          string       `json:"id"`
@@ -231,9 +234,10 @@ func (a *api) info(w http.ResponseWriter, _ *http.Request) {
 		Connections int          `json:"connections"`
 	}
 	destinations, channels := []destinationView{}, []channelView{}
+	waiting := a.s.registry.Waiting()
 	for _, d := range a.s.broker.Destinations() {
 		stats := d.Stats()
-		destinations = append(destinations, destinationView{d.Definition().ID, d.Subscribers(), stats.Published, stats.Delivered})
+		destinations = append(destinations, destinationView{d.Definition().ID, d.Subscribers(), stats.Published, stats.Delivered, totals(d, waiting[d])})
 	}
 	for _, c := range a.s.opts().Channels {
 		channels = append(channels, channelView{c.ID, c.Kind, c.Path, a.core.Open.Open(c.ID)})

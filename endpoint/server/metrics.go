@@ -26,6 +26,7 @@ type metrics struct {
 	refusals    *prometheus.CounterVec
 	failovers   *prometheus.CounterVec
 	badReports  prometheus.Counter
+	slow        *prometheus.CounterVec
 	delay       prometheus.Histogram
 }
 
@@ -48,6 +49,8 @@ func newMetrics(s *Server) *metrics {
 			Help: "Channels that clients report to have tried in vain (from) before the other one they are on (to), by the code of the failure."}, []string{"from", "to", "code"}),
 		badReports: prometheus.NewCounter(prometheus.CounterOpts{Name: "sluice_bad_failover_reports_total",
 			Help: "Reports of failover that could not be read."}),
+		slow: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_slow_warnings_total",
+			Help: "Clients found to read too slowly: three quarters of what may wait for them do."}, []string{"destination", "setting"}),
 		delay: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_publish_to_write_seconds",
 			Help:    "From the acceptance of a message to its hand-over to a connection, of one in 64 deliveries.",
 			Buckets: prometheus.ExponentialBuckets(50e-6, 4, 10)}),
@@ -58,14 +61,14 @@ func newMetrics(s *Server) *metrics {
 	level := func(name, help string, f func() int) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(f()) })
 	}
-	m.registry.MustRegister(m.connections, m.sessions, m.clients, m.subscribed, m.ends, m.refusals, m.failovers, m.badReports, m.delay,
+	m.registry.MustRegister(m.connections, m.sessions, m.clients, m.subscribed, m.ends, m.refusals, m.failovers, m.badReports, m.slow, m.delay,
 		level("sluice_records", "Login records that live: one behind each cookie, and for each HTTP client without one.", func() int { return s.registry.Records() }),
 		level("sluice_timers", "Timers that are armed.", func() int { return s.wheel.Len() }),
 		total("sluice_messages_in_total", "Messages accepted from clients and services.", m.counts.MessagesIn.Load),
 		total("sluice_messages_out_total", "Deliveries put into outboxes.", m.delivered),
 		total("sluice_bytes_out_total", "Bytes written to clients, of lines and heartbeats.", m.counts.BytesOut.Load),
 		total("sluice_writes_total", "Writes to clients' connections.", m.counts.Writes.Load),
-		&queueCollector{m}, &keptCollector{s},
+		&queueCollector{m}, &booksCollector{s}, &keptCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -113,6 +116,9 @@ func (m *metrics) listener() flexsession.Listener {
 		ClientDestroyed: func(_ *flexsession.FlexClient, c flexsession.Cause) {
 			m.clients.Dec()
 			m.ended("client", c.Code)
+		},
+		ClientSlow: func(_ *flexsession.FlexClient, s flexsession.Slow) {
+			m.slow.WithLabelValues(s.Destination, s.Setting).Inc()
 		},
 		MessageClientCreated: func(*flexsession.MessageClient) { m.subscribed.Inc() },
 		MessageClientDestroyed: func(_ *flexsession.MessageClient, c flexsession.Cause) {
