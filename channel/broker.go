@@ -12,6 +12,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"sluice/channel/message"
+	"sluice/heartbeat"
 )
 
 // Principal is a logged-in user. It is immutable: a change of user is another Principal.
@@ -27,12 +28,14 @@ type Options struct {
 	Destinations []DestinationDefinition
 	Constraints  []SecurityConstraint // what destinations and channels refer to
 	Engine       Engine               // required
+	Wheel        *heartbeat.Wheel     // for what a throttle holds; required where one does
 	Logger       zerolog.Logger       // the zero Logger is silent
 }
 
 // MessageBroker routes messages to the subscribers of their destinations. Its methods are safe for concurrent use.
 type MessageBroker struct {
 	engine Engine
+	wheel  *heartbeat.Wheel
 	logger zerolog.Logger
 
 	changing sync.Mutex // held by Reconfigure
@@ -51,7 +54,7 @@ func NewMessageBroker(opts Options) (*MessageBroker, error) {
 	if err := opts.validate(); err != nil {
 		return nil, err
 	}
-	b := &MessageBroker{engine: opts.Engine, logger: opts.Logger}
+	b := &MessageBroker{engine: opts.Engine, wheel: opts.Wheel, logger: opts.Logger}
 	b.table.Store(b.newTable(&table{}, opts.Destinations, opts.Constraints))
 	opts.Engine.Configure(opts.Destinations)
 	return b, nil
@@ -61,6 +64,7 @@ func NewMessageBroker(opts Options) (*MessageBroker, error) {
 // It is called once.
 func (b *MessageBroker) Run(ctx context.Context) error {
 	d := &delivery{broker: b}
+	defer b.Release() // nobody is to wait for an answer for ever
 	if err := b.engine.Run(ctx, d.batch); err != nil {
 		return fmt.Errorf("run engine: %w", err)
 	}

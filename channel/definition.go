@@ -84,6 +84,9 @@ type DestinationDefinition struct {
 	SubtopicSeparator         string // server/subtopic-separator: absent "."
 	DisallowWildcardSubtopics bool   // server/disallow-wildcard-subtopics: absent false
 
+	Inbound  Throttle // network/throttle-inbound: what publishers may send
+	Outbound Throttle // network/throttle-outbound: what each subscriber gets
+
 	SubscriptionTimeout time.Duration // network/subscription-timeout-minutes: a subscription to which nothing was sent for so long ends; 0: it lives as long as its client
 
 	MessageTimeToLive  time.Duration // server/message-time-to-live: replaces the publisher's; zero: that holds; negative: messages never expire

@@ -21,6 +21,7 @@ type Destination struct {
 	published   atomic.Uint64 // also the number of the message under way
 	delivered   atomic.Uint64
 	books       Books
+	inbound     inbound
 }
 
 // Stats are counts since the start, and what is there now.
@@ -33,6 +34,7 @@ type Stats struct {
 func newDestination(def DestinationDefinition, b *MessageBroker) *Destination {
 	def = def.defaults()
 	d := &Destination{id: def.ID, broker: b, index: index{separator: def.SubtopicSeparator, exact: make(map[string]*list)}}
+	d.inbound.dest = d
 	d.def.Store(&def)
 	return d
 }

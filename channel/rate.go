@@ -65,13 +65,16 @@ func (r *Rate) Wait(now time.Time) time.Duration {
 	return r.window - (at - r.ring[r.head])
 }
 
-// Take notes that one goes now. It is for when Wait is 0.
+// Take notes that one goes now. Where Wait is not 0 it is one too many, and the oldest is forgotten for it.
 func (r *Rate) Take(now time.Time) {
 	if r.window == 0 {
 		return
 	}
 	if r.began.IsZero() {
 		r.began = now
+	}
+	if r.n == r.most {
+		r.drop()
 	}
 	if r.n == len(r.ring) {
 		r.grow()
@@ -96,6 +99,14 @@ func (r *Rate) Round(n int) time.Duration {
 		return math.MaxInt64 / 2
 	}
 	return windows*r.window + time.Second
+}
+
+// after is how long it takes at most until one may go behind n others.
+func (r *Rate) after(n int, now time.Time) time.Duration {
+	if r.window == 0 {
+		return 0
+	}
+	return r.Wait(now) + time.Duration(n/r.most)*r.window
 }
 
 func (r *Rate) drop() {

@@ -14,7 +14,7 @@ import (
 func (b *MessageBroker) Reconfigure(destinations []DestinationDefinition, constraints []SecurityConstraint) error {
 	b.changing.Lock()
 	defer b.changing.Unlock()
-	opts := Options{Destinations: destinations, Constraints: constraints, Engine: b.engine}
+	opts := Options{Destinations: destinations, Constraints: constraints, Engine: b.engine, Wheel: b.wheel}
 	old := b.table.Load()
 	errs := []error{opts.validate()}
 	left := make(map[string]bool, len(old.destinations))
@@ -39,7 +39,9 @@ func (b *MessageBroker) Reconfigure(destinations []DestinationDefinition, constr
 	b.table.Store(b.newTable(old, destinations, constraints)) // before the definitions that refer to its constraints
 	for _, def := range destinations {
 		def = def.defaults()
-		b.Destination(def.ID).def.Store(&def)
+		d := b.Destination(def.ID)
+		d.def.Store(&def)
+		d.inbound.hurry() // what waits may go by now
 	}
 	return nil
 }

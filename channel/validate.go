@@ -43,6 +43,15 @@ func (o *Options) validate() error {
 		default:
 			wrong("destination %q: slow-consumer-policy %q: expected disconnect, drop-oldest or conflate", d.ID, d.SlowConsumer)
 		}
+		if err := d.Inbound.validate(ThrottleNone, ThrottleError, ThrottleIgnore, ThrottleBuffer, ThrottleConflate); err != nil {
+			wrong("destination %q: throttle-inbound: %w", d.ID, err)
+		}
+		if err := d.Outbound.validate(ThrottleNone, ThrottleIgnore, ThrottleBuffer, ThrottleConflate); err != nil {
+			wrong("destination %q: throttle-outbound: %w", d.ID, err)
+		}
+		if d.Inbound.Policy.Holds() && o.Wheel == nil {
+			wrong("destination %q: throttle-inbound: policy %s: no wheel", d.ID, d.Inbound.Policy)
+		}
 		for _, ref := range [...]struct{ element, id string }{
 			{"security-constraint", d.Constraint},
 			{"send-security-constraint", d.SendConstraint},

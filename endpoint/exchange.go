@@ -166,9 +166,45 @@ func (x *Exchange) publish(req *message.Request, reply func([]byte)) *message.Er
 	if err := d.CheckSend(req.Headers.Subtopics); err != nil {
 		return err
 	}
-	x.batch = append(x.batch, req.Message(time.Now(), flexsession.NewID))
-	x.replies = append(x.replies, reply)
+	m := req.Message(time.Now(), flexsession.NewID)
+	if d.Holds() {
+		x.flush() // what waits is not to go before it
+	}
+	how, err := d.Admit(x.Client.ID(), m, func(how channel.Admission, err *message.Error) { x.published(m, how, err, reply) })
+	switch {
+	case err != nil:
+		return err
+	case how == channel.Admitted:
+		x.batch = append(x.batch, m)
+		x.replies = append(x.replies, reply)
+	case how == channel.Ignored:
+		reply(publishedLine(m, how))
+	}
 	return nil
+}
+
+// published answers a publisher. It may be called from any goroutine.
+func (x *Exchange) published(m *message.Message, how channel.Admission, err *message.Error, reply func([]byte)) {
+	if err != nil {
+		x.refuse(reply, &message.Error{Code: err.Code, CorrelationID: m.ID, Detail: err.Detail})
+		return
+	}
+	if how == channel.Admitted {
+		x.Core.Stats.MessagesIn.Add(1)
+	}
+	reply(publishedLine(m, how))
+}
+
+// publishedLine is the acknowledgement of a message. It says so where the message was not published, for there came too many.
+func publishedLine(m *message.Message, how channel.Admission) []byte {
+	a := message.Acknowledge{CorrelationID: m.ID, Destination: m.Destination}
+	switch how {
+	case channel.Ignored:
+		a.Body = []byte(`{"throttled":true}`)
+	case channel.Merged:
+		a.Body = []byte(`{"throttled":true,"merged":true}`)
+	}
+	return message.AppendAcknowledge(nil, a)
 }
 
 // flush hands the batch to the broker.
@@ -179,12 +215,7 @@ func (x *Exchange) flush() {
 	batch, replies := x.batch, x.replies
 	x.batch, x.replies = nil, nil
 	x.Core.Broker.Publish(batch, func(i int, err *message.Error) {
-		if err != nil {
-			x.refuse(replies[i], &message.Error{Code: err.Code, CorrelationID: batch[i].ID, Detail: err.Detail})
-			return
-		}
-		x.Core.Stats.MessagesIn.Add(1)
-		replies[i](message.AppendAcknowledge(nil, message.Acknowledge{CorrelationID: batch[i].ID, Destination: batch[i].Destination}))
+		x.published(batch[i], channel.Admitted, err, replies[i])
 	})
 }
 

@@ -130,10 +130,32 @@ func (k *Core) publish(w http.ResponseWriter, r *http.Request, def *channel.Chan
 	if err != nil {
 		return nil, err
 	}
-	if err := k.PublishOne(m); err != nil {
+	how, err := k.offer(d, peer.RemoteAddr, m)
+	if err != nil {
 		return nil, err
 	}
-	return message.AppendAcknowledge(nil, message.Acknowledge{CorrelationID: m.ID, Destination: m.Destination}), nil
+	return publishedLine(m, how), nil
+}
+
+// offer is PublishOne of a message that is held to what its publisher may send. It has no client, so that is who comes from the same address.
+func (k *Core) offer(d *channel.Destination, from string, m *message.Message) (channel.Admission, *message.Error) {
+	type answer struct {
+		how channel.Admission
+		err *message.Error
+	}
+	done := make(chan answer, 1)
+	how, err := d.Admit(from, m, func(how channel.Admission, err *message.Error) { done <- answer{how, err} })
+	switch {
+	case err != nil || how == channel.Ignored:
+		return how, err
+	case how == channel.Admitted:
+		return how, k.PublishOne(m)
+	}
+	a := <-done
+	if a.err == nil && a.how == channel.Admitted {
+		k.Stats.MessagesIn.Add(1)
+	}
+	return a.how, a.err
 }
 
 // PublishOne hands m to the broker and waits until it has its place in the order.

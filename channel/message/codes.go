@@ -103,6 +103,7 @@ const (
 	CodeInternal                Code = 4550 // The server could not do this.
 	CodeBadConfiguration        Code = 4551 // The configuration has mistakes; nothing has changed.
 	CodeHistoryNotKept          Code = 4552 // The destination keeps no messages of the past.
+	CodeThrottled               Code = 4554 // Messages come faster than the destination takes them.
 )
 
 // CodeInfo is what the table says about a code. It is shared and must not be changed.

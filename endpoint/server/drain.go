@@ -28,6 +28,7 @@ func (s *Server) shutdown(ctx context.Context) error {
 	window := s.window(ctx)
 	log.Info().Int("clients", clients).Int("sessions", sessions).Stringer("window", window).Msg("shutting down")
 
+	s.broker.Release()
 	told := s.tellAll(ctx, window)
 	for _, l := range s.listeners {
 		if l.Role != Internal {

@@ -105,6 +105,13 @@ var (
 		{"ConflateKey", "properties/network/conflate-key", atOnce, nil},
 		{"MaxWaitingMessages", "properties/network/max-waiting-messages", atOnce, nil},
 		{"MaxWaitingBytes", "properties/network/max-waiting-bytes", atOnce, nil},
+		{"Inbound", "properties/network/throttle-inbound/policy", atOnce, throttle(policyOf)},
+		{"Inbound", "properties/network/throttle-inbound/max-frequency", atOnce, throttle(func(t channel.Throttle) any { return t.MaxFrequency })},
+		{"Inbound", "properties/network/throttle-inbound/max-client-frequency", atOnce, throttle(func(t channel.Throttle) any { return t.MaxClientFrequency })},
+		{"Inbound", "properties/network/throttle-inbound/max-held-messages", atOnce, throttle(func(t channel.Throttle) any { return cmp.Or(t.MaxHeld, channel.DefaultMaxHeld) })},
+		{"Outbound", "properties/network/throttle-outbound/policy", atOnce, throttle(policyOf)},
+		{"Outbound", "properties/network/throttle-outbound/max-frequency", atOnce, throttle(func(t channel.Throttle) any { return t.MaxFrequency })},
+		{"Outbound", "properties/network/throttle-outbound/max-client-frequency", atOnce, throttle(func(t channel.Throttle) any { return t.MaxClientFrequency })},
 		{"Constraint", "security/security-constraint", atOnce, constraintName},
 		{"SendConstraint", "properties/server/send-security-constraint", atOnce, constraintName},
 		{"SubscribeConstraint", "properties/server/subscribe-security-constraint", atOnce, constraintName},
@@ -147,6 +154,13 @@ var (
 		{"RememberIDs", "api/max-remembered-message-ids", atStart, nil},
 	}
 )
+
+// throttle is a part of a channel.Throttle.
+func throttle(part func(channel.Throttle) any) func(any) any {
+	return func(v any) any { return part(v.(channel.Throttle)) }
+}
+
+func policyOf(t channel.Throttle) any { return string(cmp.Or(t.Policy, channel.ThrottleNone)) }
 
 // keepAlive is a part of a *channel.KeepAlive; nil where that is.
 func keepAlive(part func(*channel.KeepAlive) any) func(any) any {

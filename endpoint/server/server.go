@@ -44,14 +44,14 @@ func New(opts Options) (*Server, error) {
 	if opts.Engine == nil {
 		opts.Engine = memengine.New(memengine.Options{})
 	}
+	wheel := heartbeat.New(heartbeat.Options{})
 	broker, err := channel.NewMessageBroker(channel.Options{
-		Destinations: opts.Destinations, Constraints: opts.Constraints, Engine: opts.Engine, Logger: opts.Log("Service.Message"),
+		Destinations: opts.Destinations, Constraints: opts.Constraints, Engine: opts.Engine, Wheel: wheel, Logger: opts.Log("Service.Message"),
 	})
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{broker: broker, recent: newRecentIDs(opts.RememberIDs), started: time.Now(), closing: make(chan struct{})}
-	s.wheel = heartbeat.New(heartbeat.Options{})
+	s := &Server{broker: broker, wheel: wheel, recent: newRecentIDs(opts.RememberIDs), started: time.Now(), closing: make(chan struct{})}
 	s.metrics = newMetrics(s)
 
 	s.shared = endpoint.Core{

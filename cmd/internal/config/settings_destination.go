@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strconv"
 
 	"sluice/channel"
 )
@@ -137,11 +138,30 @@ func javaDestinationSettings() []Setting {
 			Setting{In: "cluster", Name: "ref", Kind: Ref, Strict: true, Status: NotServed, Refused: true, Instead: "this version runs on one node", From: blazeDS, Doc: "Puts the destination on several nodes."},
 			Setting{In: "cluster", Name: "shared-backend", Kind: Bool, Status: JavaOnly, Quiet: true, Instead: "this version runs on one node", From: blazeDS, Doc: "Known by name, so that files which have it load."},
 		),
-		throttle("throttle-inbound", []string{"NONE", "ERROR", "IGNORE"}, func(d *destinationDraft) *throttleDraft { return &d.inbound }),
+		throttleInbound(),
 		throttle("throttle-outbound", []string{"NONE", "IGNORE", "BUFFER", "CONFLATE"}, func(d *destinationDraft) *throttleDraft { return &d.outbound }),
 		within(ScopeDestination, "properties", Setting{Name: "jms", Kind: Opaque, Status: JavaOnly, From: blazeDS,
 			Instead: "messages go to the subscribers of this server, not to a JMS provider; all its settings (destination-type, connection-factory, delivery-settings and so on) are ignored with it",
 			Doc:     "Connects the destination to a JMS topic or queue."}),
+	)
+}
+
+// throttleInbound is what publishers may send.
+func throttleInbound() []Setting {
+	de := on[destinationDraft]
+	return within(ScopeDestination, "properties/network/throttle-inbound",
+		Setting{Name: "policy", Kind: Enum, Enum: []string{"NONE", "ERROR", "IGNORE", "BUFFER", "CONFLATE"}, Default: "NONE", Strict: true, From: blazeDS, Example: "ERROR",
+			Doc: "What happens to a message above a frequency: ERROR refuses it, IGNORE drops it and tells its publisher so, BUFFER lets it wait, CONFLATE (as BUFFER of LCDS) lets the newest of each key wait. With NONE no frequency is in force.",
+			set: de(func(d *destinationDraft, v Value) { d.Inbound.Policy = channel.ThrottlePolicy(v.Text) })},
+		Setting{Name: "max-frequency", Kind: Int, Default: "0", Zero: "no limit", Strict: true, From: blazeDS, Example: "100", Doc: "Messages per second that the destination takes.",
+			set: de(func(d *destinationDraft, v Value) { d.inbound.max, d.Inbound.MaxFrequency = ref{v.Text, v.at}, v.Int })},
+		Setting{Name: "max-client-frequency", Kind: Int, Default: "0", Zero: "no limit", Strict: true, From: blazeDS, Example: "10", Doc: "Messages per second that it takes from one client; from plain requests, of one address.",
+			set: de(func(d *destinationDraft, v Value) {
+				d.inbound.maxClient, d.Inbound.MaxClientFrequency = ref{v.Text, v.at}, v.Int
+			})},
+		Setting{Name: "max-held-messages", Kind: Int, Min: 1, Max: 1_000_000, Default: strconv.Itoa(channel.DefaultMaxHeld), From: sluice, Example: "50",
+			Doc: "Messages that BUFFER and CONFLATE let wait. Further ones, and those that would have to wait for more than 20 seconds, are refused as by ERROR.",
+			set: de(func(d *destinationDraft, v Value) { d.Inbound.MaxHeld = v.Int })},
 	)
 }
 
