@@ -12,7 +12,7 @@ import (
 
 // call is one request and what its answer means here.
 type call struct {
-	op       string // login, logout, subscribe, unsubscribe, disconnect or publish
+	op       string // login, logout, subscribe, unsubscribe, multi_subscribe, disconnect or publish
 	id       string // messageId
 	line     []byte // the line without its seq and without the closing brace
 	seq      uint64 // given when it is first sent
@@ -40,10 +40,16 @@ func (c *call) finish(l *line, err error) {
 // newCall makes a request. fields are further members of the line, in pairs of a name and JSON.
 func (cs *ChannelSet) newCall(op string, fields ...any) (*call, error) {
 	c := &call{op: op, id: cs.newID(), cs: cs}
-	if op == "publish" {
+	return c, c.write(fields...)
+}
+
+// write makes the line of a call.
+func (c *call) write(fields ...any) error {
+	c.line = nil
+	if c.op == "publish" {
 		c.line = append(c.line, `{"type":"async"`...)
 	} else {
-		c.line = append(c.line, `{"type":"command","operation":"`+op+`"`...)
+		c.line = append(c.line, `{"type":"command","operation":"`+c.op+`"`...)
 	}
 	fields = append(fields, "messageId", c.id)
 	for i := 0; i < len(fields); i += 2 {
@@ -51,13 +57,13 @@ func (cs *ChannelSet) newCall(op string, fields ...any) (*call, error) {
 		if !ok {
 			var err error
 			if value, err = encode(fields[i+1]); err != nil {
-				return nil, fmt.Errorf("encode the %s: %w", fields[i], err)
+				return fmt.Errorf("encode the %s: %w", fields[i], err)
 			}
 		}
 		c.line = append(c.line, `,"`+fields[i].(string)+`":`...)
 		c.line = append(c.line, value...)
 	}
-	return c, nil
+	return nil
 }
 
 func (cs *ChannelSet) newID() string { return cs.prefix + strconv.FormatUint(cs.ids.Add(1), 10) }
@@ -246,15 +252,20 @@ func (cs *ChannelSet) renew(why *Error) {
 		cs.user, cs.password = "", ""
 	}
 	again := cs.introductionLocked()
-	var over, doubt []*call
+	var over, doubt, vain []*call
 	for _, c := range old.open {
 		switch {
 		case c.answered || c.internal:
 		case c.op == "subscribe" || c.op == "login":
 			c.seq, c.onLink = 0, false
+			if c.consumer != nil {
+				c.consumer.writeLocked(c) // it may have begun, so that it stands elsewhere now
+			}
 			again = append(again, c)
 		case c.op == "publish":
 			doubt = append(doubt, c)
+		case c.op == "multi_subscribe":
+			vain = append(vain, c)
 		default:
 			over = append(over, c) // unsubscribe, disconnect, logout: the client is gone, and with it what they were to end
 		}
@@ -264,6 +275,8 @@ func (cs *ChannelSet) renew(why *Error) {
 		case c.internal:
 		case c.op == "unsubscribe":
 			over = append(over, c)
+		case c.op == "multi_subscribe":
+			vain = append(vain, c)
 		default:
 			again = append(again, c)
 		}
@@ -275,6 +288,9 @@ func (cs *ChannelSet) renew(why *Error) {
 	}
 	for _, c := range doubt {
 		c.finish(nil, ErrInDoubt)
+	}
+	for _, c := range vain {
+		c.finish(nil, errRenewed)
 	}
 }
 
@@ -300,8 +316,9 @@ func (cs *ChannelSet) introductionLocked() []*call {
 	}
 	for _, c := range cs.consumers {
 		if c.subscribed {
-			again := c.subscribeCall()
+			again := c.subscribeCallLocked()
 			again.internal = true
+			c.unnameLocked()
 			calls = append(calls, again)
 		}
 	}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -10,45 +11,86 @@ import (
 	"sluice/channel/message"
 )
 
-// Consumer is one subscription. It outlives reconnects: when the server makes a new client, the set subscribes again.
+// ConsumerOptions says what a Consumer is sent, from where on, and how. The zero ConsumerOptions is all messages without a subtopic, from now on, to be read with Next or Messages.
+type ConsumerOptions struct {
+	Selection
+	// From is where in the past of the destination the Consumer begins. Zero means now.
+	From From
+	// Handle is called with each message. The callbacks of a set run one at a time, in the order of the messages; one that blocks holds back the set's messages, and nothing else. The first may come
+	// before Consume returns. Nil means that messages are read with Next or Messages.
+	Handle func(*Message)
+	// OnEvent is told what else there is to know, where it stands among the messages: by the goroutine that calls Handle or, without that, by the one that calls Next or ranges over Messages. Nil
+	// means nobody; what is lost is in the log all the same.
+	OnEvent func(ConsumerEvent)
+}
+
+// Consumer is one subscription. It outlives reconnects: when the server makes a new client, the set subscribes again, behind the position that the Consumer has come to.
 type Consumer struct {
 	cs          *ChannelSet
 	destination string
-	subtopic    string
+	from        From
 	handle      func(*Message) // nil: messages go through queue
-	queue       chan *Message  // never closed
-	done        chan struct{}  // closed by end
+	onEvent     func(ConsumerEvent)
+	queue       chan handed   // never closed
+	done        chan struct{} // closed by end
+	changing    chan struct{} // capacity 1: a Select is under way
+	alone       [1]*Consumer  // itself
 
 	// Guarded by ChannelSet.mu.
-	id         string // the subscription's id, from the server
+	id         string        // the subscription's id, from the server
+	named      chan struct{} // closed while id is that of the present session
+	selection  Selection
+	begun      bool   // it began, with this client of the server or an earlier one
+	standing   bool   // with this one
+	arrived    string // the position up to which everything has arrived; empty: the destination tells none
+	position   string // the position up to which the application has taken everything
 	subscribed bool
 	abandoned  bool // Subscribe gave up before the answer came
 	ended      bool
 	err        error
 }
 
+// handed is a message or an event, on its way to the application.
+type handed struct {
+	message *Message
+	event   *ConsumerEvent
+}
+
 // Subscribe subscribes to a destination and waits for the answer. subtopic may be empty or, where the destination allows it, end in or hold "*".
 // The messages are read with Next or Messages. Read every Consumer: one that is not read holds back the others of its set, once its buffer
 // (Options.Buffer) is full.
 func (cs *ChannelSet) Subscribe(ctx context.Context, destination, subtopic string) (*Consumer, error) {
-	return cs.subscribe(ctx, destination, subtopic, nil)
+	return cs.Consume(ctx, destination, ConsumerOptions{Selection: only(subtopic)})
 }
 
-// SubscribeFunc is Subscribe with a callback. The callbacks of a set run one at a time, in the order of the messages; one that blocks holds
-// back the set's messages, and nothing else. Its first messages may come before SubscribeFunc returns.
+// SubscribeFunc is Subscribe with a callback ([ConsumerOptions].Handle).
 func (cs *ChannelSet) SubscribeFunc(ctx context.Context, destination, subtopic string, handle func(*Message)) (*Consumer, error) {
 	if handle == nil {
 		return nil, errors.New("client: subscribe: no callback")
 	}
-	return cs.subscribe(ctx, destination, subtopic, handle)
+	return cs.Consume(ctx, destination, ConsumerOptions{Selection: only(subtopic), Handle: handle})
 }
 
-func (cs *ChannelSet) subscribe(ctx context.Context, destination, subtopic string, handle func(*Message)) (*Consumer, error) {
-	c := &Consumer{
-		cs: cs, destination: destination, subtopic: subtopic, handle: handle,
-		queue: make(chan *Message, cs.opts.Buffer), done: make(chan struct{}),
+func only(subtopic string) Selection {
+	if subtopic == "" {
+		return Selection{}
 	}
-	if _, err := cs.ask(ctx, c.subscribeCall()); err != nil {
+	return Selection{Subtopics: []string{subtopic}}
+}
+
+// Consume is Subscribe with everything that can be asked for.
+func (cs *ChannelSet) Consume(ctx context.Context, destination string, opts ConsumerOptions) (*Consumer, error) {
+	c := &Consumer{
+		cs: cs, destination: destination, selection: opts.Selection, from: opts.From, handle: opts.Handle, onEvent: opts.OnEvent,
+		queue: make(chan handed, cs.opts.Buffer), done: make(chan struct{}), changing: make(chan struct{}, 1), named: make(chan struct{}),
+		arrived: opts.From.position, position: opts.From.position,
+	}
+	c.alone[0] = c
+	c.selection.Subtopics = slices.Clone(opts.Subtopics)
+	cs.mu.Lock()
+	request := c.subscribeCallLocked()
+	cs.mu.Unlock()
+	if _, err := cs.ask(ctx, request); err != nil {
 		cs.mu.Lock()
 		c.abandoned = true
 		late := c.subscribed // the answer came all the same
@@ -61,18 +103,37 @@ func (cs *ChannelSet) subscribe(ctx context.Context, destination, subtopic strin
 	return c, nil
 }
 
-func (c *Consumer) subscribeCall() *call {
-	fields := []any{"destination", c.destination}
-	if c.subtopic != "" {
-		fields = append(fields, "headers", map[string]string{"DSSubtopic": c.subtopic})
-	}
-	request, err := c.cs.newCall("subscribe", fields...)
-	if err != nil {
-		panic(err) // texts always encode
-	}
-	request.consumer = c
-	request.done = c.answered
+func (c *Consumer) subscribeCallLocked() *call {
+	request := &call{op: "subscribe", id: c.cs.newID(), cs: c.cs, consumer: c, done: c.answered}
+	c.writeLocked(request)
 	return request
+}
+
+// writeLocked makes the line that subscribes: behind the position that the Consumer has come to or, before there is one, from where it was to begin.
+func (c *Consumer) writeLocked(request *call) {
+	c.standing = false
+	fields, headers := []any{"destination", c.destination}, c.selection.headers()
+	switch {
+	case c.arrived != "":
+		fields = append(fields, "position", c.arrived)
+	case c.from.header != "":
+		headers[c.from.header] = c.from.value
+	}
+	if len(headers) > 0 {
+		fields = append(fields, "headers", headers)
+	}
+	if err := request.write(fields...); err != nil {
+		panic(err) // texts and numbers always encode
+	}
+}
+
+// unnameLocked forgets the id: it was of a client that has ended.
+func (c *Consumer) unnameLocked() {
+	select {
+	case <-c.named:
+		c.named = make(chan struct{})
+	default:
+	}
 }
 
 // answered takes the server's answer to a subscribe, the first or a repeated one.
@@ -81,8 +142,20 @@ func (c *Consumer) answered(l *line, err error) {
 		c.end(err)
 		return
 	}
+	var body struct{ Position string }
+	if len(l.Body) > 0 {
+		_ = json.Unmarshal(l.Body, &body) // the line that begins the subscription says the same
+	}
 	c.cs.mu.Lock()
 	c.id = l.ClientID
+	select {
+	case <-c.named:
+	default:
+		close(c.named)
+	}
+	if !c.standing {
+		c.stand(body.Position)
+	}
 	if !c.subscribed && !c.ended {
 		c.subscribed = true
 		c.cs.consumers = append(c.cs.consumers, c)
@@ -150,8 +223,21 @@ func (c *Consumer) end(err error) bool {
 // Destination returns what it was subscribed to.
 func (c *Consumer) Destination() string { return c.destination }
 
-// Subtopic returns the subtopic it was subscribed to; it may hold "*".
-func (c *Consumer) Subtopic() string { return c.subtopic }
+// Subtopic returns the subtopic it is subscribed to, which may hold "*": the first one, if there are several.
+func (c *Consumer) Subtopic() string {
+	if of := c.Selection().Subtopics; len(of) > 0 {
+		return of[0]
+	}
+	return ""
+}
+
+// Position returns where in the history of its destination the Consumer has come to: a Consumer made with [After] that position gets all messages that the application of this one has not
+// taken. It moves on also while no message comes. Empty: the destination keeps no history, or the Consumer has not begun yet.
+func (c *Consumer) Position() string {
+	c.cs.mu.Lock()
+	defer c.cs.mu.Unlock()
+	return c.position
+}
 
 // Done is closed when the Consumer has ended.
 func (c *Consumer) Done() <-chan struct{} { return c.done }
@@ -166,23 +252,73 @@ func (c *Consumer) Err() error {
 
 // Next returns the next message. It waits for one, for the end of ctx, or for the end of the Consumer, which comes after its last message.
 func (c *Consumer) Next(ctx context.Context) (*Message, error) {
+	for {
+		h, err := c.next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if c.hand(h); h.message != nil {
+			return h.message, nil
+		}
+	}
+}
+
+func (c *Consumer) next(ctx context.Context) (handed, error) {
 	select {
-	case m := <-c.queue:
-		return m, nil
+	case h := <-c.queue:
+		return h, nil
 	default:
 	}
 	select {
-	case m := <-c.queue:
-		return m, nil
+	case h := <-c.queue:
+		return h, nil
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return handed{}, context.Cause(ctx)
 	case <-c.done:
 	}
 	select {
-	case m := <-c.queue: // it may have come just before the end
-		return m, nil
+	case h := <-c.queue: // it may have come just before the end
+		return h, nil
 	default:
-		return nil, c.Err()
+		return handed{}, c.Err()
+	}
+}
+
+// hand notes where the application has come to, and tells it of an event.
+func (c *Consumer) hand(h handed) {
+	at := ""
+	if h.message != nil {
+		at = h.message.Position
+	} else {
+		at = h.event.To
+	}
+	if at != "" {
+		c.cs.mu.Lock()
+		c.position = at
+		c.cs.mu.Unlock()
+	}
+	if h.event != nil && c.onEvent != nil {
+		c.onEvent(*h.event)
+	}
+}
+
+// take hands one message or event to the application. It blocks while the buffer is full.
+func (c *Consumer) take(h handed) {
+	select {
+	case <-c.done:
+		return
+	default:
+	}
+	if c.handle != nil {
+		if c.hand(h); h.message != nil {
+			c.handle(h.message)
+		}
+		return
+	}
+	select {
+	case c.queue <- h:
+	case <-c.done:
+	case <-c.cs.ctx.Done():
 	}
 }
 

@@ -6,7 +6,9 @@ type entry struct {
 	number  uint64 // of the line, or of the last one skipped
 	size    int
 	line    *line // nil: skipped
-	forIDs  []string
+	merged  uint64
+	to      []*Consumer    // whom it is for
+	event   *ConsumerEvent // what it tells them, unless it is a message
 }
 
 // dispatch hands the inbox to the application, one line after the other. It is the only goroutine that calls the application's callbacks,
@@ -53,60 +55,24 @@ func (cs *ChannelSet) isFinished() bool {
 // deliver does what the line says, where it stands in the order.
 func (cs *ChannelSet) deliver(e entry) {
 	l := e.line
-	if l == nil {
-		return
-	}
 	switch {
+	case l == nil:
 	case l.Type == "async":
-		cs.publishTo(e, newMessage(l))
-	case l.Type == "subscription-state" && l.Operation == "subscribe":
-		cs.mu.Lock()
-		c := e.session.asked[l.CorrelationID]
-		delete(e.session.asked, l.CorrelationID)
-		cs.mu.Unlock()
-		if c != nil {
-			e.session.active[l.ClientID] = c
+		m := newMessage(l, e.merged)
+		for _, c := range e.to {
+			c.take(handed{message: m})
 		}
-	case l.Type == "subscription-state" && l.Operation == "unsubscribe", l.Operation == "subscription_invalidate":
-		if c := e.session.active[l.ClientID]; c != nil {
-			delete(e.session.active, l.ClientID)
+	case e.event != nil:
+		if v := e.event; v.Kind == Loss && len(e.to) > 0 {
+			cs.opts.Logger.Warn().Str("destination", l.Destination).Str("reason", v.Reason).Uint64("count", v.Count).Str("from", v.From).Str("to", v.To).Msg("messages are missing")
+		}
+		for _, c := range e.to {
+			c.take(handed{event: e.event})
+		}
+	case l.Operation == "unsubscribe", l.Operation == "subscription_invalidate":
+		for _, c := range e.to {
 			c.end(l.error())
 		}
-	}
-}
-
-// publishTo hands m to the consumers it is for: those the server named or, where it did not, the only one on the destination.
-func (cs *ChannelSet) publishTo(e entry, m *Message) {
-	if len(e.forIDs) > 0 {
-		for _, id := range e.forIDs {
-			if c := e.session.active[id]; c != nil {
-				c.take(m)
-			}
-		}
-		return
-	}
-	for _, c := range e.session.active {
-		if c.destination == m.Destination {
-			c.take(m)
-		}
-	}
-}
-
-// take hands one message to the application. It blocks while the buffer is full.
-func (c *Consumer) take(m *Message) {
-	select {
-	case <-c.done:
-		return
-	default:
-	}
-	if c.handle != nil {
-		c.handle(m)
-		return
-	}
-	select {
-	case c.queue <- m:
-	case <-c.done:
-	case <-c.cs.ctx.Done():
 	}
 }
 

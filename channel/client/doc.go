@@ -21,7 +21,9 @@
 //   - Once. A lost connection, whatever the channel, loses and doubles nothing in either direction while the server keeps the client
 //     (reliable-reconnect-duration-millis; 0: no longer than its WebSocket). The set comes back on whichever channel works, goes on where it was, and
 //     repeats what was not answered. When the server has ended the client, the set becomes a new one: it logs in and subscribes again, [Event.Resumed]
-//     is false, and calls whose outcome is unknown fail with [ErrInDoubt].
+//     is false, and only then do calls whose outcome is unknown fail with [ErrInDoubt].
+//   - The past. On a destination with history a [Consumer] keeps its position by itself, and goes on behind it also with a new client: still nothing is lost or doubled. It can begin in the past
+//     ([ConsumerOptions].From), and store its position to go on in another life of the program. What is gone all the same is told where it is missing, as [Loss].
 //   - Life. Its heartbeats keep the session alive, and a server that has gone without a word is found: one that leaves a heartbeat unanswered for
 //     dead-peer-timeout-millis, or a stream or WebSocket silent for that long beyond server-to-client-heartbeat-millis, or a poll unanswered for that long
 //     beyond 30 s. After a sleep of the machine there is one reconnect.

@@ -36,6 +36,9 @@ type fake struct {
 	password string
 	logins   []string
 	log      []fakeMessage // what was published
+	history  bool          // and is kept: the position of the nth message is p000n
+	gone     int           // how many of them are no longer there
+	asked    []string      // subscribe and multi_subscribe, whole
 	dropped  []string      // unsubscribed
 	worst    int           // the most that was ever unconfirmed
 	confirms int           // control lines "confirm"
@@ -54,8 +57,20 @@ type fakeClient struct {
 	lastSeq    uint64
 	got        uint64
 	replies    map[uint64]string
-	subs       map[string]fakeMessage // destination and subtopic by subscription
+	subs       map[string]*fakeSub // by subscription
 	ended      message.Code
+}
+
+type fakeSub struct {
+	destination string
+	topics      []string // subtopics, and entries of multi_subscribe
+}
+
+func (s *fakeSub) matches(m fakeMessage) bool {
+	return s.destination == m.destination && slices.ContainsFunc(s.topics, func(topic string) bool {
+		topic, _, _ = strings.Cut(topic, "_;_")
+		return topic == m.subtopic || topic == "*"
+	})
 }
 
 // cuttable is a listener whose connections can be cut.
@@ -168,7 +183,7 @@ func refusal(id string, code message.Code) string {
 func (f *fake) handle(c *fakeClient, l *line, raw []byte) string {
 	var extra struct {
 		Seq, Got, Have uint64
-		Headers        struct{ DSSubtopic string }
+		fakeRequest
 	}
 	_ = json.Unmarshal(raw, &extra)
 	if extra.Got > 0 {
@@ -200,7 +215,10 @@ func (f *fake) handle(c *fakeClient, l *line, raw []byte) string {
 		return refusal(l.MessageID, message.CodeTooManyRequests)
 	}
 	c.lastSeq = extra.Seq
-	reply := f.run(c, l, extra.Headers.DSSubtopic)
+	if strings.HasSuffix(l.Operation, "subscribe") {
+		f.asked = append(f.asked, string(raw))
+	}
+	reply := f.run(c, l, extra.fakeRequest)
 	c.replies[extra.Seq] = reply
 	return reply
 }
@@ -216,19 +234,81 @@ func (f *fake) note(l *line, raw []byte) {
 	}
 }
 
-func (f *fake) run(c *fakeClient, l *line, subtopic string) string {
+// fakeRequest is what the fake reads of a request besides the fields of a line.
+type fakeRequest struct {
+	Position string
+	Headers  struct {
+		DSSubtopic         any
+		DSLast             *int
+		DSSince            *int64
+		DSAddSub, DSRemSub []string
+	}
+}
+
+func (r fakeRequest) subtopics() (list []string) {
+	switch of := r.Headers.DSSubtopic.(type) {
+	case nil:
+		return []string{""}
+	case string:
+		return []string{of}
+	default:
+		for _, each := range of.([]any) {
+			list = append(list, each.(string))
+		}
+		return list
+	}
+}
+
+func fakePosition(n int) string { return fmt.Sprintf("p%04d", n) }
+
+// begin is where in the log a subscription begins, what is said of that, and whether there is a past to bring. f.mu is held.
+func (f *fake) begin(r fakeRequest) (at int, said string, past bool) {
+	if !f.history {
+		return len(f.log), "", false
+	}
+	at = len(f.log)
+	switch {
+	case r.Position != "":
+		_, _ = fmt.Sscanf(r.Position, "p%d", &at)
+	case r.Headers.DSLast != nil:
+		at = max(0, at-*r.Headers.DSLast)
+	case r.Headers.DSSince != nil:
+		at = 0
+	default:
+		return at, fmt.Sprintf(`,"position":%q`, fakePosition(at)), false
+	}
+	return at, fmt.Sprintf(`,"position":%q,"recovered":%v`, fakePosition(at), r.Position == "" || at >= f.gone), true
+}
+
+// replay brings the past, from at on. f.mu is held.
+func (f *fake) replay(c *fakeClient, id string, at int, lossy bool) {
+	if at < f.gone {
+		if lossy {
+			c.out = append(c.out, fmt.Sprintf(`{"type":"loss","destination":%q,"clientId":%q,"reason":"history","from":%q,"to":%q}`, c.subs[id].destination, id, fakePosition(at), fakePosition(f.gone)))
+		}
+		at = f.gone
+	}
+	for i, m := range f.log[at:] {
+		if c.subs[id].matches(m) {
+			c.out = append(c.out, fmt.Sprintf(`{"type":"control","operation":"for","clientIds":[%q]}`+"\n", id)+f.line(m, at+i+1))
+		}
+	}
+	c.out = append(c.out, fmt.Sprintf(`{"type":"subscription-state","operation":"live","destination":%q,"clientId":%q,"position":%q}`, c.subs[id].destination, id, fakePosition(len(f.log))))
+}
+
+func (f *fake) run(c *fakeClient, l *line, r fakeRequest) string {
 	if l.Destination == "nowhere" {
 		return refusal(l.MessageID, message.CodeUnknownDestination)
 	}
 	if l.Type == "async" {
-		m := fakeMessage{l.MessageID, l.Destination, subtopic, string(l.Body)}
+		m := fakeMessage{l.MessageID, l.Destination, r.subtopics()[0], string(l.Body)}
 		f.log = append(f.log, m)
 		f.publish(m)
 		return fmt.Sprintf(`{"type":"acknowledge","correlationId":%q}`, l.MessageID)
 	}
-	state := func(sub string) {
-		c.out = append(c.out, fmt.Sprintf(`{"type":"subscription-state","operation":%q,"destination":%q,"clientId":%q,"correlationId":%q}`,
-			l.Operation, l.Destination, sub, l.MessageID))
+	state := func(sub, more string) {
+		c.out = append(c.out, fmt.Sprintf(`{"type":"subscription-state","operation":%q,"destination":%q,"clientId":%q,"correlationId":%q%s}`,
+			l.Operation, l.Destination, sub, l.MessageID, more))
 	}
 	switch l.Operation {
 	case "login":
@@ -240,16 +320,33 @@ func (f *fake) run(c *fakeClient, l *line, subtopic string) string {
 		}
 	case "subscribe":
 		id := fmt.Sprintf("sub-%d-%s", len(c.out), c.id)
-		c.subs[id] = fakeMessage{destination: l.Destination, subtopic: subtopic}
-		state(id)
-		return fmt.Sprintf(`{"type":"acknowledge","correlationId":%q,"clientId":%q}`, l.MessageID, id)
+		at, said, past := f.begin(r)
+		c.subs[id] = &fakeSub{destination: l.Destination, topics: r.subtopics()}
+		state(id, said)
+		if past {
+			f.replay(c, id, at, r.Position != "")
+		}
+		return fmt.Sprintf(`{"type":"acknowledge","correlationId":%q,"clientId":%q,"body":{%s}}`, l.MessageID, id, strings.TrimPrefix(said, ","))
+	case "multi_subscribe":
+		sub := c.subs[l.ClientID]
+		switch {
+		case sub == nil:
+			return refusal(l.MessageID, message.CodeNotSubscribed)
+		case slices.Contains(r.Headers.DSAddSub, "nonsense_;_"):
+			return refusal(l.MessageID, message.CodeBadSubtopic)
+		}
+		sub.topics = append(sub.topics, r.Headers.DSAddSub...)
+		sub.topics = slices.DeleteFunc(sub.topics, func(topic string) bool {
+			return slices.Contains(r.Headers.DSRemSub, topic) || slices.Contains(r.Headers.DSRemSub, topic+"_;_")
+		})
+		state(l.ClientID, "")
 	case "unsubscribe":
 		f.dropped = append(f.dropped, l.ClientID)
 		if _, ok := c.subs[l.ClientID]; !ok {
 			return refusal(l.MessageID, message.CodeNotSubscribed)
 		}
 		delete(c.subs, l.ClientID)
-		state(l.ClientID)
+		state(l.ClientID, "")
 	case "disconnect":
 		c.ended = message.CodeClientDisconnect
 	case "logout":
@@ -258,17 +355,25 @@ func (f *fake) run(c *fakeClient, l *line, subtopic string) string {
 	return fmt.Sprintf(`{"type":"acknowledge","correlationId":%q}`, l.MessageID)
 }
 
+// line is the nth message. f.mu is held.
+func (f *fake) line(m fakeMessage, n int) string {
+	position := ""
+	if f.history {
+		position = fmt.Sprintf(`"position":%q,`, fakePosition(n))
+	}
+	return fmt.Sprintf(`{"type":"async","timestamp":1000,%s"messageId":%q,"destination":%q,"headers":{"DSSubtopic":%q},"body":%s}`, position, m.id, m.destination, m.subtopic, m.body)
+}
+
 // publish queues m for everyone it is for. f.mu is held.
 func (f *fake) publish(m fakeMessage) {
-	line := fmt.Sprintf(`{"type":"async","timestamp":1000,"messageId":%q,"destination":%q,"headers":{"DSSubtopic":%q},"body":%s}`,
-		m.id, m.destination, m.subtopic, m.body)
+	line := f.line(m, len(f.log))
 	for _, c := range f.clients {
 		var ids []string
 		there := 0
 		for id, s := range c.subs {
 			if s.destination == m.destination {
 				there++
-				if s.subtopic == m.subtopic || s.subtopic == "*" {
+				if s.matches(m) {
 					ids = append(ids, id)
 				}
 			}
@@ -290,7 +395,7 @@ func (f *fake) publish(m fakeMessage) {
 // connect makes a client and returns the acknowledgement. f.mu is held.
 func (f *fake) connect(l *line, raw []byte) (*fakeClient, string) {
 	f.note(l, raw)
-	c := &fakeClient{id: fmt.Sprintf("c%d", len(f.clients)+1), secret: "s3", replies: map[uint64]string{}, subs: map[string]fakeMessage{}}
+	c := &fakeClient{id: fmt.Sprintf("c%d", len(f.clients)+1), secret: "s3", replies: map[uint64]string{}, subs: map[string]*fakeSub{}}
 	f.clients = append(f.clients, c)
 	return c, fmt.Sprintf(`{"type":"acknowledge","correlationId":%q,"headers":{"DSId":%q,"DSSecret":%q,"DSMessagingVersion":1},"body":{"maxOpenRequests":%d,%s%s}}`,
 		l.MessageID, c.id, c.secret, f.maxOpen, f.terms, f.spans)

@@ -26,6 +26,12 @@ type line struct {
 	Have      uint64   `json:"have"`
 	Window    window   `json:"window"`
 	Count     uint64   `json:"count"`
+	Position  string   `json:"position"`
+	Recovered *bool    `json:"recovered"`
+	From      string   `json:"from"`
+	To        string   `json:"to"`
+	Waiting   uint64   `json:"waiting"`
+	Limit     uint64   `json:"limit"`
 	ClientIDs []string `json:"clientIds"`
 	Expect    uint64   `json:"expect"`
 	Reason    string   `json:"reason"`

@@ -16,6 +16,12 @@ type Message struct {
 	Headers     map[string]json.RawMessage // all headers, DSSubtopic among them
 	Body        json.RawMessage            // any JSON, as it was published
 	Time        time.Time                  // when the server took it; zero if it did not say
+
+	// Position is where it stands in the history of its destination: opaque, to be stored and handed back by [After]. Empty where no history is kept.
+	Position string
+	// Merged is how many older messages with the same key this one stands for, because this client or its subscription was too slow for them (slow-consumer-policy and
+	// throttle policies CONFLATE).
+	Merged uint64
 }
 
 // Decode stores the body in v, as json.Unmarshal does.
@@ -26,8 +32,8 @@ func (m *Message) Decode(v any) error {
 	return nil
 }
 
-func newMessage(l *line) *Message {
-	m := &Message{ID: l.MessageID, Destination: l.Destination, Body: l.Body}
+func newMessage(l *line, merged uint64) *Message {
+	m := &Message{ID: l.MessageID, Destination: l.Destination, Body: l.Body, Position: l.Position, Merged: merged}
 	if l.Timestamp != 0 {
 		m.Time = time.UnixMilli(l.Timestamp)
 	}

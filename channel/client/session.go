@@ -23,7 +23,7 @@ type session struct {
 	confirmed tally                // what of that was confirmed
 	oldest    time.Time            // when the first unconfirmed line was handed over; zero: none is
 	asked     map[string]*Consumer // by messageId of the subscribe request
-	active    map[string]*Consumer // by subscription id; only the dispatcher uses it
+	active    map[string]*Consumer // by subscription id
 
 	seq     uint64  // the last one given to a request
 	got     uint64  // every reply up to here has come
@@ -57,6 +57,7 @@ type attachment struct {
 	attached chan struct{} // closed by attached
 	began    bool
 	forIDs   []string      // the subscriptions the next message is for
+	merged   uint64        // how many older ones it stands for
 	answered bool          // of a poll: its acknowledgement has come
 	pause    time.Duration // and asked for this pause before the next one
 }
@@ -217,6 +218,8 @@ func (cs *ChannelSet) control(a *attachment, l *line) error {
 		return e
 	case "for":
 		a.forIDs = l.ClientIDs
+	case "merged":
+		a.merged = l.Count
 	case "skip":
 		return cs.countLocked(a, l.Count, 0, nil)
 	}
@@ -231,8 +234,8 @@ func (cs *ChannelSet) count(a *attachment, n uint64, size int, l *line) error {
 
 // countLocked gives a counted line (or n skipped ones) its number and puts it into the inbox, unless an earlier attachment brought it.
 func (cs *ChannelSet) countLocked(a *attachment, n uint64, size int, l *line) error {
-	s, ids := cs.session, a.forIDs
-	a.forIDs = nil
+	s, ids, merged := cs.session, a.forIDs, a.merged
+	a.forIDs, a.merged = nil, 0
 	if !a.on {
 		return errors.New("the server pushed a line before it said attached")
 	}
@@ -244,7 +247,11 @@ func (cs *ChannelSet) countLocked(a *attachment, n uint64, size int, l *line) er
 		return fmt.Errorf("the server sent more than its window of %d messages", s.window.Messages)
 	}
 	s.received = a.last
-	cs.inbox = append(cs.inbox, entry{session: s, number: a.last, size: size, line: l, forIDs: ids})
+	e := entry{session: s, number: a.last, size: size, line: l, merged: merged}
+	if l != nil {
+		s.route(&e, ids)
+	}
+	cs.inbox = append(cs.inbox, e)
 	signal(cs.arrived)
 	return nil
 }
