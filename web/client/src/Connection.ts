@@ -1,6 +1,7 @@
 import { fullJitter } from "./backoff.js";
 import type { Channel, ChannelConfig } from "./Channel.js";
 import type { ChannelSetOptions } from "./ChannelSetOptions.js";
+import { claim } from "./claim.js";
 import { createChannel, loadChannels, type Unlisted } from "./config.js";
 import { asleep, disconnectOf, type Disconnect } from "./Disconnect.js";
 import type { ChannelDisconnect, Events } from "./events.js";
@@ -56,6 +57,7 @@ export class Connection {
 	#active = false;
 	#left = false; // the page was left
 	#kept = false; // what the next page needs was written down
+	#letGo: (() => void) | undefined; // of the client, which another page may have a copy of
 	#rejected: Disconnect | undefined;
 	#since = 0; // when a channel came up, or was lost
 	#before = false; // has been up since `start`
@@ -104,7 +106,7 @@ export class Connection {
 		this.#pause.attempt = this.#dismissed = this.#upgrade.attempt = this.#service.tried.length = 0;
 		this.#page = new Page({
 			leave: () => this.#pageLeft(),
-			back: () => this.#pageBack(),
+			back: () => void this.#pageBack(),
 			seen: () => {
 				if (!this.#channel) return this.#pause.wake(0);
 				this.#client?.seen();
@@ -133,7 +135,11 @@ export class Connection {
 		}
 		if (run !== this.#run) return;
 		const configs = this.#memory.order(this.#configs);
-		if (!this.#before) this.#client ??= this.#restored(configs);
+		if (!this.#before && !this.#client) {
+			const restored = await this.#restored(configs);
+			if (run !== this.#run) return;
+			this.#client = restored;
+		}
 		// A client that lives on is first looked for where it was: that is quickest, and as a rule only the connection broke.
 		const last = configs.findIndex((config) => config.id === this.#last?.config.id);
 		if (this.#client && this.#pause.attempt <= 1 && last > 0) configs.unshift(...configs.splice(last, 1));
@@ -162,10 +168,21 @@ export class Connection {
 		};
 	}
 
-	/** The client of the page before, if that has kept one under the same name. */
-	#restored(configs: readonly ChannelConfig[]): FlexClient | undefined {
+	/** The client of the page before, if that has kept one under the same name and no other page has it. */
+	async #restored(configs: readonly ChannelConfig[]): Promise<FlexClient | undefined> {
+		const { id, url: was } = this.#keep.read() ?? {};
+		const mine = id !== undefined && configs.some(({ url }) => url === was) && (await this.#claim(id, this.#run));
+		if (mine === undefined) return undefined; // it stays there for the next page
 		const kept = this.#keep.take();
-		return kept && configs.some(({ url }) => url === kept.url) ? new FlexClient(this.#service, kept) : undefined;
+		return mine && kept ? new FlexClient(this.#service, kept) : undefined;
+	}
+
+	/** Makes sure that no other page goes on as the same client. Undefined: this page has been left meanwhile. */
+	async #claim(id: string, run: number): Promise<boolean | undefined> {
+		const letGo = await claim(id);
+		if (run === this.#run) return (this.#letGo = letGo) !== undefined;
+		letGo?.();
+		return undefined;
 	}
 
 	/** A better channel has proved itself. What the one before still brings is not counted any more, so the server sends it again over this one. */
@@ -280,6 +297,7 @@ export class Connection {
 	#end(): void {
 		const client = this.#client;
 		this.#client = undefined;
+		this.#letGo?.();
 		client?.end();
 		this.owner.ended(this.#last?.config);
 	}
@@ -289,6 +307,7 @@ export class Connection {
 		this.#active = this.#left = false;
 		this.#halt();
 		this.#page?.stop();
+		this.#letGo?.();
 		const fault = new Fault("Client.Error.MessageSend", why.message, undefined, { code: why.code });
 		for (const request of this.waiting.splice(0)) request.settle(fault);
 		this.owner.disappoint(fault);
@@ -334,6 +353,7 @@ export class Connection {
 		const wasUp = this.#channel !== undefined;
 		this.#halt();
 		this.#left = true;
+		this.#letGo?.(); // a lock would keep the page out of the browser's memory
 		if (!client) return;
 		const { reloadGraceMillis, reconnectMillis } = client.terms;
 		void channel?.leave(client.goodbye(client.detachLine()));
@@ -349,11 +369,17 @@ export class Connection {
 		this.owner.tell("channelDisconnect", { ...disconnectOf(4012), channelId: channel?.config.id ?? "", willReconnect: true, rejected: false });
 	}
 
-	#pageBack(): void {
+	async #pageBack(): Promise<void> {
 		if (!this.#left) return;
 		this.#left = false;
-		// If somebody has read what was kept, the client is theirs; if it is too old, the server's is over.
-		if (this.#kept && this.#keep.take()?.id !== this.#client?.id) this.#end();
+		if (this.#kept && this.#client) {
+			// If somebody has read what was kept, or a copy of it, the client is theirs; if it is too old, the server's is over.
+			const { id } = this.#client;
+			const mine = this.#keep.read()?.id === id && (await this.#claim(id, this.#run));
+			if (mine === undefined) return;
+			this.#keep.take();
+			if (!mine) this.#end();
+		}
 		void this.#search();
 	}
 }

@@ -9,8 +9,8 @@ export interface Kept extends KeptClient {
 }
 
 /**
- * The place of one ChannelSet in the tab's sessionStorage. What is kept there is read once: it holds the client's secret, and a tab that is
- * duplicated gets a copy.
+ * The place of one ChannelSet in the tab's sessionStorage. What is kept there is deleted as soon as it is used: it holds the client's secret, and
+ * a tab that is duplicated gets a copy.
  */
 export class Keep {
 	readonly #key: string;
@@ -31,10 +31,19 @@ export class Keep {
 
 	/** Reads what is kept, and deletes it. */
 	take(): Kept | undefined {
+		const kept = this.read();
 		try {
-			const text = sessionStorage.getItem(this.#key);
 			sessionStorage.removeItem(this.#key);
-			const kept = JSON.parse(text ?? "{}") as Kept;
+		} catch {
+			// no storage
+		}
+		return kept;
+	}
+
+	/** Reads what is kept, and leaves it there. */
+	read(): Kept | undefined {
+		try {
+			const kept = JSON.parse(sessionStorage.getItem(this.#key) ?? "{}") as Kept;
 			return kept.until > Date.now() ? kept : undefined;
 		} catch {
 			return undefined;

@@ -37,12 +37,10 @@ describe("what stands on the way", () => {
 
 	it("refused upgrades: streaming at once", async () => {
 		server.webSocket = "refuse";
-		make();
+		make({ staggerMillis: 60_000 }); // it is not that one waits until the next is tried
 		const faults: string[] = [];
 		set.on("channelFault", ({ channelId }) => faults.push(channelId));
-		const { over, millis } = await receive();
-		expect(over).toBe("streaming");
-		expect(millis).toBeLessThan(1000);
+		expect((await receive()).over).toBe("streaming");
 		expect(faults).toEqual(["my-websocket"]);
 		expect(server.living()).toHaveLength(1);
 	});

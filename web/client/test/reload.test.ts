@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { ChannelSet, Consumer, MultiTopicConsumer, Producer, type ChannelConnect, type ChannelDisconnect, type ChannelType, type WebSocketClass } from "../src/index.js";
 import { FakeServer } from "./FakeServer.js";
+import { FakeLocks } from "./FakeLocks.js";
 import { hide, reload, showAgain, stage } from "./stage.js";
 
 const until = (check: () => unknown): Promise<void> => vi.waitFor(() => expect(check()).toBeTruthy(), { timeout: 4000, interval: 5 });
@@ -128,7 +129,74 @@ describe("what a page has kept", () => {
 		expect(second.set.clientId).toBe("client1");
 	});
 
-	it("in a copy of the tab takes the client away from the other, which connects anew", async () => {
+	describe.each([
+		["by Web Locks", () => ({ onLine: true, locks: new FakeLocks() })],
+		["by asking the other pages", () => ({ onLine: true })],
+	])("is one page's only (%s)", (_, browser) => {
+		beforeEach(() => void ({ storage } = stage(browser())));
+
+		/** A page was left while it had something to say, and its tab duplicated: what was kept is there twice. */
+		const copied = async (): Promise<{ before: Tab; copy: Map<string, string> }> => {
+			const before = new Tab(all);
+			await before.consume().consumer.subscribe();
+			void before.producer().send("last words");
+			hide();
+			return { before, copy: new Map(storage) };
+		};
+		const paste = (copy: Map<string, string>): void => {
+			for (const [key, value] of copy) storage.set(key, value);
+		};
+
+		it("a copy of the tab begins anew, and uses none of its numbers", async () => {
+			const { copy } = await copied();
+			const one = new Tab(all);
+			const { consumer, got } = one.consume();
+			await consumer.subscribe();
+			await one.producer().send("of the first");
+			paste(copy);
+			const two = new Tab(all);
+			const other = two.consume();
+			await other.consumer.subscribe();
+			await two.producer().send("of the copy");
+			await until(() => other.got.length === 1 && got.length === 3);
+			expect(got).toEqual(["last words", "of the first", "of the copy"]);
+			expect([one.set.clientId, two.set.clientId]).toEqual(["client1", "client2"]);
+			expect([one.connects, two.connects, one.ends]).toMatchObject([[{ resumed: true }], [{ resumed: false }], []]);
+			expect(storage.size).toBe(0);
+		});
+
+		it("of two copies that come at the same time one goes on, and one begins anew", async () => {
+			const { copy } = await copied();
+			const tabs = [new Tab(all), new Tab(all)];
+			await Promise.all(tabs.map((tab) => (paste(copy), tab.set.connect())));
+			expect(tabs.map(({ set }) => set.clientId).sort()).toEqual(["client1", "client2"]);
+			expect(tabs.flatMap(({ ends }) => ends)).toEqual([]);
+		});
+
+		it("a page that comes back from the browser's memory finds that a copy has its client", async () => {
+			const { before, copy } = await copied();
+			const two = new Tab(all);
+			await two.set.connect();
+			paste(copy); // the original's storage is as it was
+			showAgain();
+			await until(() => before.set.connected);
+			expect([before.set.clientId, two.set.clientId]).toEqual(["client2", "client1"]);
+			expect(two.ends).toEqual([]);
+		});
+
+		it("and a page that was left lets go of it", async () => {
+			await copied();
+			await new Tab(all).set.connect();
+			hide();
+			const after = new Tab(all);
+			await after.set.connect();
+			expect(after.connects).toMatchObject([{ resumed: true }]);
+			expect(after.set.clientId).toBe("client1");
+		});
+	});
+
+	it("in a copy takes the client away from the other where pages cannot know of each other, and that connects anew", async () => {
+		vi.stubGlobal("BroadcastChannel", undefined);
 		const before = new Tab(["websocket"]);
 		await before.consume().consumer.subscribe();
 		reload();
@@ -229,6 +297,9 @@ describe("what a page has kept", () => {
 });
 
 describe("subscriptions of the page before", () => {
+	beforeEach(() => void ({ storage } = stage({ onLine: true, locks: new FakeLocks() })));
+	afterEach(() => void vi.useRealTimers());
+
 	const reloaded = async (...subtopics: (string | undefined)[]): Promise<Tab> => {
 		const before = new Tab(["websocket"]);
 		await Promise.all(subtopics.map((subtopic) => before.consume(subtopic).consumer.subscribe()));

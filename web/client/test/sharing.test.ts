@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ChannelSet, Consumer, type ChannelConnect, type ChannelFault, type ChannelType } from "../src/index.js";
+import { FakeLocks } from "./FakeLocks.js";
 import { FakeServer } from "./FakeServer.js";
 import { stage } from "./stage.js";
 
@@ -8,23 +9,6 @@ const patienceMillis = 60_000;
 vi.setConfig({ testTimeout: patienceMillis, hookTimeout: patienceMillis });
 
 const until = (check: () => unknown): Promise<void> => vi.waitFor(() => expect(check()).toBeTruthy(), { timeout: patienceMillis, interval: 5 });
-
-/** The locks of one browser, which all its tabs share (Web Locks API). */
-class FakeLocks {
-	readonly held = new Set<string>();
-
-	async request(name: string, options: { ifAvailable: boolean }, callback: (lock: object | null) => unknown): Promise<unknown> {
-		await Promise.resolve();
-		if (!options.ifAvailable) throw new Error("nobody waits for a lock");
-		if (this.held.has(name)) return callback(null);
-		this.held.add(name);
-		try {
-			return await callback({ name });
-		} finally {
-			this.held.delete(name);
-		}
-	}
-}
 
 describe("the connections of one browser", () => {
 	let server: FakeServer;
