@@ -96,6 +96,26 @@ func (c *Client) Connect(headers ...string) {
 	c.Listen()
 }
 
+// Resume attaches the client behind old anew, over a connection of that kind, where old has received its last line. Old's own connection is left as it is: it may be gone, or open.
+func (r *Rig) Resume(old *Client, kind channel.Kind) *Client {
+	r.T.Helper()
+	c := r.NewClient(kind)
+	c.ID, c.Secret = old.ID, old.Secret
+	old.mu.Lock()
+	c.attach, c.have, c.seq = old.attach+100, old.have, old.seq // whatever old goes on attaching is lower
+	old.mu.Unlock()
+	if kind != channel.WebSocket {
+		c.Listen()
+		return c
+	}
+	c.Dial()
+	c.Send(c.attachLine(fmt.Sprintf(`,"DSId":%q,"secret":%q`, c.ID, c.Secret)))
+	if line := c.Next(); line.Text("operation") != "attached" {
+		r.T.Fatalf("attach: %v", line)
+	}
+	return c
+}
+
 func (c *Client) welcome(line Line) {
 	c.t.Helper()
 	h, _ := line["headers"].(map[string]any)
