@@ -4,14 +4,22 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"time"
 )
 
-// Producer publishes to one destination and subtopic. Its fields may be set before first use; it holds nothing else and needs no end.
+// Producer publishes to one destination and subtopic. Its fields may be set before first use; it holds nothing else and needs no end. A copy with other fields is another Producer: so one message can have
+// a time to live or a priority of its own.
 type Producer struct {
 	Set         *ChannelSet
 	Destination string
 	Subtopic    string         // empty: the messages without a subtopic
 	Headers     map[string]any // further headers, anything encoding/json takes; not changed
+
+	// TimeToLive is for how long a message is worth delivering: the server drops one that has waited for a client for longer, in milliseconds rounded up. Zero means what the destination says, which else
+	// is for ever.
+	TimeToLive time.Duration
+	// Priority is how urgent a message is, from 0 to 9: of what waits for a client, the more urgent goes first. Nil means what the destination says, which else is 4.
+	Priority *int
 }
 
 // Publish publishes body and waits until the server has given it its place in the order. body is anything encoding/json takes; a
@@ -42,16 +50,27 @@ func (p Producer) Send(ctx context.Context, body any, done func(error)) error {
 }
 
 func (p Producer) call(body any) (*call, error) {
-	fields := []any{"destination", p.Destination}
-	if p.Subtopic != "" || len(p.Headers) > 0 {
-		headers := maps.Clone(p.Headers)
-		if headers == nil {
-			headers = make(map[string]any, 1)
+	fields, headers := []any{"destination", p.Destination}, maps.Clone(p.Headers)
+	if headers == nil {
+		headers = make(map[string]any)
+	}
+	if p.Subtopic != "" {
+		headers["DSSubtopic"] = p.Subtopic
+	}
+	if p.Priority != nil {
+		if *p.Priority < 0 || *p.Priority > 9 {
+			return nil, fmt.Errorf("priority %d: expected 0 to 9", *p.Priority)
 		}
-		if p.Subtopic != "" {
-			headers["DSSubtopic"] = p.Subtopic
-		}
+		headers["DSPriority"] = *p.Priority
+	}
+	if len(headers) > 0 {
 		fields = append(fields, "headers", headers)
+	}
+	switch {
+	case p.TimeToLive < 0:
+		return nil, fmt.Errorf("time to live %v: expected none, or more", p.TimeToLive)
+	case p.TimeToLive > 0:
+		fields = append(fields, "timeToLive", (p.TimeToLive + time.Millisecond - 1).Milliseconds())
 	}
 	encoded, err := encode(body)
 	if err != nil {

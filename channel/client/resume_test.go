@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/channel"
 	"sluice/channel/client"
 	"sluice/channel/message"
 	"sluice/endpoint/endpointtest"
@@ -35,6 +36,9 @@ func withRoads(t *testing.T, keep time.Duration, test func(t *testing.T, r *road
 		for i := range o.Channels {
 			c := &o.Channels[i]
 			c.ClientHeartbeat, c.DeadPeerTimeout, c.ReliableReconnectDuration = 10*time.Second, 20*time.Second, keep
+		}
+		for id, messages := range map[string]int{"kept": 100000, "short": 50} {
+			o.Destinations = append(o.Destinations, channel.DestinationDefinition{ID: id, AllowSubtopics: true, SubtopicSeparator: ".", History: channel.History{MaxMessages: messages}})
 		}
 	}, func(t *testing.T, rig *endpointtest.Rig) {
 		test(t, &roads{Rig: rig, closed: map[client.Kind]bool{}, conns: map[client.Kind][]*endpointtest.Conn{}})
