@@ -138,6 +138,9 @@ func newChaos(opts ChaosOptions) (*chaos, error) {
 		heard := make([]uint32, n)
 		for i := range heard {
 			heard[i] = c.published[i].Load()
+			if c.ears[i].failed.Load() {
+				heard[i] = unknown
+			}
 		}
 		return heard
 	}))
@@ -292,7 +295,11 @@ func (c *chaos) reign(ctx context.Context, switches int) {
 // rest waits until all have heard everything and lie still. Then the books must balance, and the heap is what it is because of them.
 func (c *chaos) rest(ctx context.Context, r *ChaosReport) error {
 	c.http.CloseIdleConnections()
-	v, ok, err := c.settle(ctx, 3*patience, func(v *vitals) bool {
+	limit := 3 * patience
+	if c.faulty() {
+		limit = patience // one that has failed never rests
+	}
+	v, ok, err := c.settle(ctx, limit, func(v *vitals) bool {
 		return c.still() && v.Clients == len(c.published)+2 && c.heard() == nil && c.unbalanced(v) == nil
 	})
 	if err != nil {

@@ -3,14 +3,17 @@ package bench
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // ear is the ledger of one who hears. It is safe for concurrent use.
 type ear struct {
 	name   string
 	expect func() []uint32 // what it must have heard at rest, by publisher
+	failed atomic.Bool     // its client has: what it did not hear is lost for that reason
 
 	mu     sync.Mutex // guards the following
 	ledger *ledger
@@ -44,12 +47,23 @@ func (m *Mistakes) add(n Mistakes) {
 	m.Strange += n.Strange
 }
 
+// unknown is what is to be expected of a publisher that has failed: nobody knows which of its last messages were taken.
+const unknown = math.MaxUint32
+
 // mistakes are those at rest, and some of the holes.
 func (e *ear) mistakes() (m Mistakes, holes []string) {
 	expected := e.expect()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	for p, n := range expected {
+		if n == unknown {
+			expected[p] = e.ledger.last[p]
+		}
+	}
 	m = Mistakes{e.ledger.lost(expected), e.ledger.twice, e.ledger.late, e.ledger.strange}
+	if e.failed.Load() {
+		m.Lost = 0
+	}
 	for p, last := range e.ledger.last {
 		if last > expected[p] {
 			m.Strange += int(last - expected[p])

@@ -104,6 +104,7 @@ func (n *nomad) run(ctx context.Context) {
 	}
 	n.set.Close()
 	if err != nil && ctx.Err() == nil {
+		n.ear.failed.Store(true)
 		n.c.fail("a program", err)
 	}
 }

@@ -115,7 +115,7 @@ func (r *ChaosReport) rates() (up, down float64) {
 func (c *chaos) unbalanced(v *vitals) error {
 	book, ok := v.books[chaosDestination]
 	if !ok {
-		return nil
+		return errors.New("the server keeps no books")
 	}
 	heard := 0
 	for _, e := range c.ears {

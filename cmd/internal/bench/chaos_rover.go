@@ -89,6 +89,7 @@ func (r *rover) run() {
 	defer r.proxy.Close()
 	defer r.hangUp(false)
 	if err := r.live(); err != nil && r.ctx.Err() == nil {
+		r.ear.failed.Store(true)
 		r.c.fail("a rover", fmt.Errorf("client %d: %w", r.number, err))
 	}
 }

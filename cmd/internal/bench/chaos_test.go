@@ -128,6 +128,13 @@ func TestChaosVerdict(t *testing.T) {
 			r.Up = 1
 			r.chaos.stalls.longest.Store(int64(2 * time.Second))
 		}, "none: this machine has let nothing run for 2s"},
+		"a client that failed on a machine that stood still": {func(r *ChaosReport) {
+			r.chaos.ears[1].failed.Store(true)
+			r.chaos.driven[1].Add(1)
+			r.chaos.ears[5].hear(stamp{1, 1, 1}) // it was on its way
+			r.chaos.fail("a rover", errors.New("it was ended"))
+			r.chaos.stalls.longest.Store(int64(2 * time.Second))
+		}, "none: this machine has let nothing run for 2s"},
 		"a loss on a machine that stood still": {func(r *ChaosReport) {
 			r.chaos.driven[1].Add(1)
 			r.chaos.stalls.longest.Store(int64(2 * time.Second))
@@ -151,6 +158,31 @@ func TestChaosVerdict(t *testing.T) {
 				t.Errorf("want one fault: %q", r.Faults)
 			}
 		})
+	}
+}
+
+// The books must have all that was heard, and nothing else.
+func TestChaosBooks(t *testing.T) {
+	c := quiet(t).chaos // five have heard a message
+	balanced := func() map[string]int {
+		return map[string]int{"accepted": 5, "sent": 5, "merged": 0, "expired": 0, "dropped": 0, "abandoned": 0, "waiting": 0}
+	}
+	v := &vitals{books: map[string]map[string]int{chaosDestination: balanced()}}
+	if err := c.unbalanced(v); err != nil {
+		t.Error(err)
+	}
+	for what := range balanced() {
+		for name, spoil := range map[string]func(book map[string]int){
+			"one more":      func(book map[string]int) { book[what]++ },
+			"nothing of it": func(book map[string]int) { delete(book, what) },
+		} {
+			book := balanced()
+			spoil(book)
+			v.books[chaosDestination] = book
+			if c.unbalanced(v) == nil {
+				t.Errorf("%s: %s passed", what, name)
+			}
+		}
 	}
 }
 

@@ -41,12 +41,18 @@ func TestSoakVerdict(t *testing.T) {
 		spoil func(r *SoakReport)
 		want  string
 	}{
-		"nothing":          {func(*SoakReport) {}, ""},
-		"a client":         {func(r *SoakReport) { r.end.Clients = 1 }, "after everyone has gone there are left"},
-		"a record":         {func(r *SoakReport) { r.end.Records = 1 }, "after everyone has gone there are left"},
-		"a goroutine":      {func(r *SoakReport) { r.end.Goroutines++ }, "leaked"},
-		"a descriptor":     {func(r *SoakReport) { r.end.Descriptors++ }, "leaked"},
-		"a timer":          {func(r *SoakReport) { r.end.Timers++ }, "leaked"},
+		"nothing":      {func(*SoakReport) {}, ""},
+		"a client":     {func(r *SoakReport) { r.end.Clients = 1 }, "after everyone has gone there are left"},
+		"a record":     {func(r *SoakReport) { r.end.Records = 1 }, "after everyone has gone there are left"},
+		"a goroutine":  {func(r *SoakReport) { r.end.Goroutines++ }, "leaked"},
+		"a descriptor": {func(r *SoakReport) { r.end.Descriptors++ }, "leaked"},
+		"a timer":      {func(r *SoakReport) { r.end.Timers++ }, "leaked"},
+		"a message": {func(r *SoakReport) {
+			r.end.books = map[string]map[string]int{"chat": {"accepted": 3, "sent": 1, "abandoned": 1, "waiting": 0}}
+		}, "the books of chat do not balance"},
+		"a waiting message": {func(r *SoakReport) {
+			r.end.books = map[string]map[string]int{"chat": {"accepted": 3, "sent": 1, "abandoned": 1, "waiting": 1}}
+		}, "the books of chat do not balance"},
 		"memory":           {func(r *SoakReport) { r.Heaps[2] = 1.06 * (1 << 20) }, "the heap has grown"},
 		"no code":          {func(r *SoakReport) { r.end.ends[endKey{"client", "0", "internal"}] = 2 }, `2 times a client ended with "0" "internal"`},
 		"a wrong name":     {func(r *SoakReport) { r.end.ends[endKey{"session", "4000", "unknown"}] = 1 }, `1 times a session ended with "4000" "unknown"`},

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -26,7 +27,7 @@ type vitals struct {
 	Timers                                                 int // armed; connections, clients and records hold them
 
 	ends     map[endKey]int
-	books    map[string]map[string]int // sluice_messages_total by destination: what became of messages
+	books    map[string]map[string]int // sluice_messages_total and sluice_waiting_messages by destination: what became of messages
 	internal int                       // refusals for want of a better word: faults of the server
 }
 
@@ -48,6 +49,17 @@ func (v *vitals) leaked(before *vitals) (all []string) {
 	if v.Goroutines > before.Goroutines || v.Descriptors > before.Descriptors || v.Timers > before.Timers {
 		all = append(all, fmt.Sprintf("leaked: before there were %d goroutines, %d descriptors and %d timers, afterwards %d, %d and %d",
 			before.Goroutines, before.Descriptors, before.Timers, v.Goroutines, v.Descriptors, v.Timers))
+	}
+	for destination, book := range v.books {
+		others := 0
+		for what, n := range book {
+			if what != "accepted" {
+				others += n
+			}
+		}
+		if book["waiting"] != 0 || book["accepted"] != others {
+			all = append(all, fmt.Sprintf("after everyone has gone the books of %s do not balance: %v", destination, book))
+		}
 	}
 	return all
 }
@@ -117,13 +129,13 @@ func readVitals(r io.Reader) (*vitals, error) {
 		case "sluice_ends_total":
 			v.ends[endKey{labels["what"], labels["code"], labels["name"]}] = n
 			continue
-		case "sluice_messages_total":
+		case "sluice_messages_total", "sluice_waiting_messages":
 			book := v.books[labels["destination"]]
 			if book == nil {
 				book = make(map[string]int)
 				v.books[labels["destination"]] = book
 			}
-			book[labels["what"]] = n
+			book[cmp.Or(labels["what"], "waiting")] = n
 			continue
 		case "sluice_refusals_total":
 			if labels["code"] == strconv.Itoa(int(message.CodeInternal)) {
