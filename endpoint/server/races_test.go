@@ -86,6 +86,7 @@ func raceRound(t *testing.T, seed uint64, house int, missing []message.Code, end
 		if left := r.Server.Leftovers(); len(left) > 0 {
 			t.Errorf("when all clients are gone there are left: %v", left)
 		}
+		wantBalanced(t, r)
 		last := &wild{r: r, ctx: t.Context()} // so that somebody is there to be told
 		defer last.hangUp()
 		last.connect("websocket")
@@ -96,7 +97,7 @@ func raceRound(t *testing.T, seed uint64, house int, missing []message.Code, end
 	}
 	all.Wait()
 	r.HTTP.CloseIdleConnections()
-	synctest.Wait()
+	wantBalanced(t, r)
 	if left := r.Server.Leftovers(); len(left) > 0 {
 		t.Errorf("after the shutdown there are left: %v", left)
 	}
