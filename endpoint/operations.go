@@ -127,7 +127,7 @@ func (x *Exchange) subscribe(req *message.Request, reply func([]byte)) *message.
 		}
 		return message.Errorf(message.CodeNotSubscribed, "%s", req.ClientID)
 	}
-	return x.subscribed(d, subtopics(req.Headers.Topics()), req, reply)
+	return x.subscribed(d, req.Headers.Topics(), req, reply)
 }
 
 func subtopics(topics []message.Topic) []string {
@@ -138,15 +138,16 @@ func subtopics(topics []message.Topic) []string {
 	return names
 }
 
-func (x *Exchange) subscribed(d *channel.Destination, topics []string, req *message.Request, reply func([]byte)) *message.Error {
+func (x *Exchange) subscribed(d *channel.Destination, topics []message.Topic, req *message.Request, reply func([]byte)) *message.Error {
 	begin, err := pastOf(req).cursor()
 	if err != nil {
 		return err
 	}
-	s, standing, err := x.Client.SubscribeFrom(d, topics, begin, req.MessageID)
+	s, standing, err := x.Client.SubscribeFrom(d, subtopics(topics), begin, req.MessageID)
 	if err != nil {
 		return err
 	}
+	s.SetFrequency(req.Headers.MaxFrequency, topics, nil)
 	reply(acknowledge(req, message.Acknowledge{ClientID: s.ID(), Destination: req.Destination, Body: standing.Body()}))
 	return nil
 }
@@ -165,7 +166,7 @@ func (x *Exchange) multiSubscribe(req *message.Request, reply func([]byte)) *mes
 		if err != nil {
 			return err
 		}
-		return x.subscribed(d, subtopics(req.Headers.AddSub), req, reply)
+		return x.subscribed(d, req.Headers.AddSub, req, reply)
 	}
 	s := x.Client.Subscription(req.ClientID)
 	if s == nil {
@@ -181,6 +182,7 @@ func (x *Exchange) multiSubscribe(req *message.Request, reply func([]byte)) *mes
 	if err := s.Change(subtopics(req.Headers.AddSub), subtopics(req.Headers.RemSub), req.MessageID); err != nil {
 		return err
 	}
+	s.SetFrequency(req.Headers.MaxFrequency, req.Headers.AddSub, req.Headers.RemSub)
 	reply(acknowledge(req, message.Acknowledge{ClientID: s.ID(), Destination: s.Destination()}))
 	return nil
 }

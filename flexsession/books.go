@@ -150,6 +150,11 @@ func (g *Registry) Waiting() map[*channel.Destination]int {
 				waiting[in.dest]++
 			}
 		}
+		for _, in := range c.dests {
+			if in.gate != nil {
+				waiting[in.dest] += in.gate.line.Len()
+			}
+		}
 		c.mu.Unlock()
 	}
 	return waiting

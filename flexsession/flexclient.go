@@ -72,6 +72,7 @@ type FlexClient struct {
 type interest struct {
 	dest    *channel.Destination
 	members []*MessageClient
+	gate    *gate // nil: nothing holds it to a frequency
 	account
 }
 
@@ -299,6 +300,7 @@ func (c *FlexClient) End(cause Cause) bool {
 	t, subs, sessions, record, principal := c.transport, c.subs, c.sessions, c.record, c.principal
 	last := c.facts()
 	c.last = &last
+	c.abandonGates()
 	c.transport, c.subs, c.dests, c.sessions, c.replays = nil, nil, nil, nil, nil
 	c.out.abandon()
 	c.out, c.up = outbox{confirmed: c.out.confirmed}, uplink{}

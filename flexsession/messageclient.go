@@ -16,6 +16,7 @@ type MessageClient struct {
 	dest   *interest
 	idle   *heartbeat.Idle // over subscription-timeout-minutes; nil: it has none
 	closed bool            // guarded by client.mu
+	asked  *asked          // the frequency it keeps to; nil: none was asked for. Guarded by client.mu
 	life   lifetime
 
 	replay *replay // its way through the past; nil: it is live. Guarded by client.mu
@@ -49,7 +50,7 @@ func (s *MessageClient) Deliver(m *message.Message, sub *channel.Subscription) (
 	}
 	s.got = sub.Number()
 	if len(s.dest.members) == 1 {
-		return s.put(m, nil)
+		return s.pass(m, nil)
 	}
 	to := []string{s.ID()}
 	for _, other := range s.dest.members {
@@ -59,7 +60,7 @@ func (s *MessageClient) Deliver(m *message.Message, sub *channel.Subscription) (
 			to = append(to, other.ID())
 		}
 	}
-	return s.put(m, to)
+	return s.pass(m, to)
 }
 
 // put puts m into the outbox, with the line that says which subscriptions it is for; nil: there is only one. The caller holds client.mu.
@@ -278,6 +279,7 @@ func (s *MessageClient) Change(add, remove []string, correlationID string) *mess
 	c.mu.Lock()
 	if c.ended == nil {
 		c.topics += topics
+		c.reviewGate(s.dest)
 		c.push(entry{line: stateLine("multi_subscribe", s, correlationID, message.Standing{})})
 	}
 	c.mu.Unlock()
@@ -292,6 +294,7 @@ func (c *FlexClient) remove(s *MessageClient) {
 	s.closed = true
 	s.endReplay()
 	s.dest.members = slices.DeleteFunc(s.dest.members, func(o *MessageClient) bool { return o == s })
+	c.reviewGate(s.dest)
 	if len(s.dest.members) == 0 {
 		c.dests = slices.DeleteFunc(c.dests, func(in *interest) bool { return in == s.dest })
 	}

@@ -105,6 +105,9 @@ func (c *FlexClient) redefine() {
 	for _, s := range c.subs {
 		s.rewatch(s.sub.Destination().Definition().SubscriptionTimeout)
 	}
+	for _, in := range c.dests {
+		c.rearm(in)
+	}
 	t := c.transport
 	c.mu.Unlock()
 	if t != nil {

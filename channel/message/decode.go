@@ -296,8 +296,7 @@ func (d *decoder) unserved() {
 		}
 	}
 	refuse(r.Headers.Selector != "", headerDSSelector)
-	refuse(r.Headers.MaxFrequency > 0, headerDSMaxFrequency)
-	selected := func(t Topic) bool { return t.Selector != "" || t.MaxFrequency > 0 }
+	selected := func(t Topic) bool { return t.Selector != "" }
 	refuse(slices.ContainsFunc(r.Headers.AddSub, selected), headerDSAddSub)
 	refuse(slices.ContainsFunc(r.Headers.RemSub, selected), headerDSRemSub)
 }

@@ -8,11 +8,15 @@ import (
 	"sluice/channel"
 )
 
-// throttleProbes are of throttle-inbound.
+// throttleProbes are of throttle-inbound and throttle-outbound.
 func throttleProbes() []probe {
 	const in = "services/service/destination/properties/network/throttle-inbound/"
 	inbound := func(attributes string) page {
 		return page{"plain": "<properties><network><throttle-inbound " + attributes + "/></network></properties>"}
+	}
+	const out = "services/service/destination/properties/network/throttle-outbound/"
+	outbound := func(attributes string) page {
+		return page{"plain": "<properties><network><throttle-outbound " + attributes + "/></network></properties>"}
 	}
 	const free = "published, published, published, published"
 	return []probe{
@@ -24,6 +28,35 @@ func throttleProbes() []probe {
 		{setting: in + "max-client-frequency", common: inbound(`policy="ERROR"`), instead: inbound(`policy="ERROR" max-client-frequency="3"`), see: published, want: seen(free, "published, published, published, throttled by max-client-frequency=3")},
 		{setting: in + "max-held-messages", common: inbound(`policy="BUFFER" max-frequency="1"`), instead: inbound(`policy="BUFFER" max-frequency="1" max-held-messages="2"`), see: published,
 			want: seen(free+" in time", "published, published, published, throttled by max-held-messages=2 in time")},
+		{setting: out + "policy", common: outbound(`max-frequency="2"`), instead: outbound(`max-frequency="2" policy="IGNORE"`), see: arrived, want: seen("4 of 4", "2 of 4")},
+		{setting: out + "policy", common: outbound(`max-frequency="2"`), instead: outbound(`max-frequency="2" policy="BUFFER"`), see: arrived, want: seen("4 of 4", "4 of 4, later")},
+		{setting: out + "policy", common: outbound(`max-frequency="2"`), instead: outbound(`max-frequency="2" policy="CONFLATE"`), see: arrived, want: seen("4 of 4", "3 of 4, later")},
+		{setting: out + "max-frequency", common: outbound(`policy="IGNORE"`), instead: outbound(`policy="IGNORE" max-frequency="3"`), see: arrived, want: seen("4 of 4", "3 of 4")},
+		{setting: out + "max-client-frequency", common: outbound(`policy="IGNORE"`), instead: outbound(`policy="IGNORE" max-client-frequency="1"`), see: arrived, want: seen("4 of 4", "1 of 4")},
+	}
+}
+
+// arrived says how many of four messages at once a subscriber gets.
+func arrived(w *world) string {
+	c, producer := w.Connect(channel.WebSocket), w.Connect(channel.WebSocket)
+	c.Subscribe("plain", "")
+	for i := range 4 {
+		producer.Publish("plain", "", fmt.Sprint(i))
+	}
+	began, n, late := time.Now(), 0, ""
+	for {
+		select {
+		case line := <-c.Pushed():
+			if line.Text("type") == "async" {
+				n++
+			}
+			if time.Since(began) > 100*time.Millisecond {
+				late = ", later"
+			}
+			continue
+		case <-time.After(10 * time.Second):
+		}
+		return fmt.Sprint(n, " of 4", late)
 	}
 }
 

@@ -70,7 +70,7 @@ func (e *Endpoint) poll(w http.ResponseWriter, r *http.Request, q *endpoint.Requ
 	wait, refused := e.place(session, req)
 	body, parked, over := e.hold(held, r, session, wait)
 	if !over {
-		pause := e.pause(parked, refused, wait)
+		pause := turn(q.Client, e.pause(parked, refused, wait), refused)
 		q.Client.Advise(pause)
 		body = message.AppendAcknowledge(body, message.Acknowledge{
 			CorrelationID: req.MessageID,
@@ -127,4 +127,19 @@ func (e *Endpoint) pause(parked bool, refused message.Code, wait time.Duration) 
 		return e.def.PollingInterval
 	}
 	return 0
+}
+
+// longestTurn bounds the pause of a poller whose messages are held to a frequency: what the server has to say otherwise does not wait for longer.
+const longestTurn = 10 * time.Second
+
+// turn is the pause of a poller for which a message is held (throttle-outbound): until that has its turn, if nothing can come before; else no longer than that.
+func turn(c *flexsession.FlexClient, pause time.Duration, refused message.Code) time.Duration {
+	next, sure := c.NextTurn()
+	switch {
+	case next == 0 || refused != 0:
+		return pause
+	case sure:
+		return min(next, longestTurn)
+	}
+	return min(pause, next)
 }

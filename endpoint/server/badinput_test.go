@@ -56,7 +56,6 @@ var badLines = []struct {
 
 	{"remoting", `{"type":"remoting","operation":"x"}`, message.CodeNotServed, "remoting"},
 	{"a selector", `{"type":"command","operation":"subscribe","destination":"chat","headers":{"DSSelector":"a = 1"}}`, message.CodeNotServed, "DSSelector"},
-	{"a frequency", `{"type":"command","operation":"subscribe","destination":"chat","headers":{"DSMaxFrequency":5}}`, message.CodeNotServed, "DSMaxFrequency"},
 	{"a selector of a multi_subscribe", `{"type":"command","operation":"multi_subscribe","destination":"chat","headers":{"DSAddSub":["a_;_b = 1"]}}`, message.CodeNotServed, "DSAddSub"},
 
 	{"publishing to a wildcard", `{"type":"async","destination":"chat","headers":{"DSSubtopic":"a.*"}}`, message.CodeWildcardPublish, "a.*"},

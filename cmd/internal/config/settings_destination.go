@@ -139,7 +139,7 @@ func javaDestinationSettings() []Setting {
 			Setting{In: "cluster", Name: "shared-backend", Kind: Bool, Status: JavaOnly, Quiet: true, Instead: "this version runs on one node", From: blazeDS, Doc: "Known by name, so that files which have it load."},
 		),
 		throttleInbound(),
-		throttle("throttle-outbound", []string{"NONE", "IGNORE", "BUFFER", "CONFLATE"}, func(d *destinationDraft) *throttleDraft { return &d.outbound }),
+		throttleOutbound(),
 		within(ScopeDestination, "properties", Setting{Name: "jms", Kind: Opaque, Status: JavaOnly, From: blazeDS,
 			Instead: "messages go to the subscribers of this server, not to a JMS provider; all its settings (destination-type, connection-factory, delivery-settings and so on) are ignored with it",
 			Doc:     "Connects the destination to a JMS topic or queue."}),
@@ -165,15 +165,19 @@ func throttleInbound() []Setting {
 	)
 }
 
-// throttle is one of the two throttles. The frequencies are read although only NONE is served, because BlazeDS checks them, too.
-func throttle(name string, policies []string, of func(*destinationDraft) *throttleDraft) []Setting {
+// throttleOutbound is what each subscriber gets.
+func throttleOutbound() []Setting {
 	de := on[destinationDraft]
-	return within(ScopeDestination, "properties/network/"+name,
-		Setting{Name: "policy", Kind: Enum, Enum: policies, Default: "NONE", Strict: true, Status: NotServed, Refused: true, Harmless: []string{"NONE"}, From: blazeDS, Doc: "What happens to messages above the frequency."},
-		Setting{Name: "max-frequency", Kind: Int, Default: "0", Zero: "no limit", Strict: true, Status: NotServed, Quiet: true, Harmless: []string{"0"}, Instead: "a frequency is in force only with a policy", From: blazeDS, Doc: "Messages per second of the destination.",
-			set: de(func(d *destinationDraft, v Value) { of(d).max = ref{v.Text, v.at} })},
-		Setting{Name: "max-client-frequency", Kind: Int, Default: "0", Zero: "no limit", Strict: true, Status: NotServed, Quiet: true, Harmless: []string{"0"}, Instead: "a frequency is in force only with a policy", From: blazeDS, Doc: "Messages per second of one client.",
-			set: de(func(d *destinationDraft, v Value) { of(d).maxClient = ref{v.Text, v.at} })},
+	return within(ScopeDestination, "properties/network/throttle-outbound",
+		Setting{Name: "policy", Kind: Enum, Enum: []string{"NONE", "IGNORE", "BUFFER", "CONFLATE"}, Default: "NONE", Strict: true, From: blazeDS, Example: "IGNORE",
+			Doc: "What happens to a message that comes for a client above a frequency, of these or of its subscription: IGNORE drops it, BUFFER (of LCDS) lets it wait, CONFLATE (of LCDS) lets the newest of each key wait. With NONE only what a subscription asks for is in force, as by CONFLATE.",
+			set: de(func(d *destinationDraft, v Value) { d.Outbound.Policy = channel.ThrottlePolicy(v.Text) })},
+		Setting{Name: "max-frequency", Kind: Int, Default: "0", Zero: "no limit", Strict: true, From: blazeDS, Example: "2", Doc: "Messages per second of the destination that any client gets.",
+			set: de(func(d *destinationDraft, v Value) { d.outbound.max, d.Outbound.MaxFrequency = ref{v.Text, v.at}, v.Int })},
+		Setting{Name: "max-client-frequency", Kind: Int, Default: "0", Zero: "no limit", Strict: true, From: blazeDS, Example: "2", Doc: "The same; the lower of both holds.",
+			set: de(func(d *destinationDraft, v Value) {
+				d.outbound.maxClient, d.Outbound.MaxClientFrequency = ref{v.Text, v.at}, v.Int
+			})},
 	)
 }
 
