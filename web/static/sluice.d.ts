@@ -69,6 +69,8 @@ interface Common {
 /** A published message. */
 export interface AsyncMessage extends Common {
     readonly type: "async";
+    /** Its place in its destination, where that keeps history: opaque text to store and hand back, see `Consumer`'s `from`. */
+    readonly position?: string;
 }
 /** The good reply to one request. */
 export interface AcknowledgeMessage extends Common {
@@ -101,6 +103,18 @@ export interface CommandMessage extends Common {
 export interface SubscriptionState extends Common {
     readonly type: "subscription-state";
     readonly operation: string;
+    /** Where the subscription stands, on a destination with history. */
+    readonly position?: string;
+    /** All of the past that was asked for is there. */
+    readonly recovered?: boolean;
+}
+/** Says that messages which a subscription should have had are missing here in the order. */
+export interface LossMessage extends Common {
+    readonly type: "loss";
+    readonly reason?: string;
+    readonly count?: number;
+    readonly from?: string;
+    readonly to?: string;
 }
 /** A line about the connection itself. */
 export interface ControlMessage {
@@ -114,6 +128,9 @@ export interface ControlMessage {
     };
     readonly clientIds?: readonly string[];
     readonly count?: number;
+    readonly destination?: string;
+    readonly waiting?: number;
+    readonly limit?: number;
     readonly streamId?: string;
     readonly code?: number;
     readonly name?: string;
@@ -127,7 +144,7 @@ export interface ControlMessage {
     readonly incident?: string;
 }
 /** One line of the protocol. */
-export type Line = AsyncMessage | AcknowledgeMessage | ErrorMessage | CommandMessage | SubscriptionState | ControlMessage;
+export type Line = AsyncMessage | AcknowledgeMessage | ErrorMessage | CommandMessage | SubscriptionState | LossMessage | ControlMessage;
 /** A line the client sends: its first key is `type`. */
 export type Outgoing = {
     readonly type: "command" | "async" | "control";
@@ -420,6 +437,38 @@ export interface ChannelFault extends Disconnect {
 /** A message has arrived. */
 export interface MessageEvent {
     readonly message: AsyncMessage;
+    /** So many older messages with the same key it stands for, which do not come, where the server merges. */
+    readonly merged?: number;
+}
+/** The subscription has asked for the past: the messages that come next, up to `live`. */
+export interface Recovered {
+    /** All of it is there. False: some is gone for ever; a `loss` says what. */
+    readonly recovered: boolean;
+    /** The position it has asked to go on from; absent where it was none. */
+    readonly from?: string;
+}
+/** Messages that the subscription should have had, here in the order, do not come. */
+export interface Loss {
+    readonly destination: string;
+    /** `history`: the server does not keep them any more; `slow-consumer`, `expired` and others as the protocol names them. */
+    readonly reason: string;
+    /** How many, where that is known. */
+    readonly count?: number;
+    /** Missing is what came after this position, and up to that one, as far as they are known. */
+    readonly from?: string;
+    readonly to?: string;
+}
+/** The past has come: from here on messages arrive as they are published. */
+export interface Live {
+    /** Where the past ends. */
+    readonly position?: string;
+}
+/** This client reads too slowly: so many messages wait for it at the server. At the limit the destination's `slow-consumer-policy` acts. */
+export interface Slow {
+    readonly destination: string;
+    readonly waiting: number;
+    readonly limit: number;
+    readonly setting?: string;
 }
 /** A request was acknowledged. */
 export interface AcknowledgeEvent {
@@ -444,6 +493,10 @@ export interface Events {
     channelDisconnect: ChannelDisconnect;
     channelFault: ChannelFault;
     message: MessageEvent;
+    recovered: Recovered;
+    loss: Loss;
+    live: Live;
+    slow: Slow;
     acknowledge: AcknowledgeEvent;
     fault: FaultEvent;
     propertyChange: PropertyChange;
@@ -503,10 +556,30 @@ export declare class ChannelSet extends Emitter<Events> {
 /** Every code the server or the client can give, by its number. */
 export declare const codes: Readonly<Record<number, Code>>;
 
+/**
+ * Where in the past of its destination a subscription begins, where that keeps history: behind the message with this position, with the last so
+ * many messages, with the first since that time, or with the earliest that is kept.
+ */
+export type From = string | {
+    readonly last: number;
+} | {
+    readonly since: Date;
+} | "earliest";
+/** How a subtopic is asked for, with its selector and the most messages a second. */
+export declare function topic(subtopic?: string, selector?: string, maxFrequency?: number): string;
 /** What a Consumer and a MultiTopicConsumer share: the wish for a subscription, which outlives connections and clients. */
 export declare abstract class Subscription extends MessageAgent {
     #private;
-    constructor(channelSet: ChannelSet, destination: string);
+    /** Where the next `subscribe` begins. Undefined: with the next message. */
+    from: From | undefined;
+    constructor(channelSet: ChannelSet, destination: string, 
+    /** Where the next `subscribe` begins. Undefined: with the next message. */
+    from: From | undefined);
+    /**
+     * Where the subscription stands, on a destination with history: behind the last message it has told. It is kept here by itself, over lost
+     * connections and clients; for longer, store it and hand it back as `from`.
+     */
+    get position(): string | undefined;
     /** The server holds the subscription. */
     get subscribed(): boolean;
     /** The server's id of the subscription. */
@@ -526,16 +599,28 @@ export interface ConsumerOptions {
     readonly destination: string;
     /** Names joined by the destination's separator; `*` stands for one name, at the end for one or more. @default messages without a subtopic */
     readonly subtopic?: string;
-    /** @default none */
+    /** A condition on the headers of messages, in the grammar of JMS: of the others none comes. @default none */
     readonly selector?: string;
+    /** At most so many messages a second. What is above that goes by the destination's policy. @default as many as there are */
+    readonly maxFrequency?: number;
+    /** Where in the past of its destination it begins, see From. A destination without history refuses it. @default with the next message */
+    readonly from?: From;
 }
-/** Receives the messages of one destination and subtopic, by its event `message`. */
+/**
+ * Receives the messages of one destination and subtopic, by its event `message`. Subtopic, selector and frequency may be changed while it is
+ * subscribed: what both the old and the new wish ask for is not interrupted. A refusal is told by the event `fault`, and takes the change back.
+ */
 export declare class Consumer extends Subscription {
-    /** What the next `subscribe` is for. */
-    subtopic: string | undefined;
-    /** A condition on headers that the next `subscribe` asks for. A server that does not serve selectors refuses it by name. */
-    selector: string | undefined;
+    #private;
     constructor(options: ConsumerOptions);
+    get subtopic(): string | undefined;
+    set subtopic(subtopic: string | undefined);
+    /** A condition on the headers of messages. */
+    get selector(): string | undefined;
+    set selector(selector: string | undefined);
+    /** At most so many messages a second. */
+    get maxFrequency(): number | undefined;
+    set maxFrequency(maxFrequency: number | undefined);
 }
 
 /**
@@ -582,20 +667,23 @@ export declare class LongPollChannel extends HttpChannel {
 export interface MultiTopicConsumerOptions {
     readonly channelSet: ChannelSet;
     readonly destination: string;
+    /** Where in the past of its destination it begins, see From. A destination without history refuses it. @default with the next message */
+    readonly from?: From;
 }
 /** Receives the messages of any number of subtopics of one destination, under one subscription. Each message comes once. */
 export declare class MultiTopicConsumer extends Subscription {
     #private;
     constructor(options: MultiTopicConsumerOptions);
-    /** The subtopics asked for, each with its selector where it has one. */
+    /** The subtopics asked for, each with its selector and frequency where it has them. */
     get subscriptions(): readonly {
         readonly subtopic: string;
         readonly selector: string;
+        readonly maxFrequency: number;
     }[];
     /** Adds a subtopic. While subscribed only the difference travels. A refusal is told by the event `fault`. */
-    addSubscription(subtopic: string, selector?: string): void;
+    addSubscription(subtopic: string, selector?: string, maxFrequency?: number): void;
     /** Takes a subtopic away again. */
-    removeSubscription(subtopic: string, selector?: string): void;
+    removeSubscription(subtopic: string, selector?: string, maxFrequency?: number): void;
 }
 
 /** How a Producer is made. */

@@ -158,6 +158,7 @@ export class Connection {
 			tried,
 			heartbeatIntervalMillis: this.options.heartbeatIntervalMillis,
 			hello: (client) => this.owner.hello(client),
+			slow: ({ destination = "", waiting = 0, limit = 0, setting }) => this.owner.tell("slow", { destination, waiting, limit, ...(setting !== undefined && { setting }) }),
 			broken: (client, why) => void (client === this.#client && this.down(why)), // one that is being left may still hear
 			create: (config) => createChannel(config, this.options),
 			newClient: () => new FlexClient(this.#service),
@@ -170,11 +171,11 @@ export class Connection {
 
 	/** The client of the page before, if that has kept one under the same name and no other page has it. */
 	async #restored(configs: readonly ChannelConfig[]): Promise<FlexClient | undefined> {
-		const { id, url: was } = this.#keep.read() ?? {};
-		const mine = id !== undefined && configs.some(({ url }) => url === was) && (await this.#claim(id, this.#run));
+		const kept = this.#keep.read();
+		const mine = kept?.id !== undefined && configs.some(({ url }) => url === kept.url) && (await this.#claim(kept.id, this.#run));
 		if (mine === undefined) return undefined; // it stays there for the next page
-		const kept = this.#keep.take();
-		return mine && kept ? new FlexClient(this.#service, kept) : undefined;
+		this.#keep.take();
+		return mine ? new FlexClient(this.#service, kept) : undefined;
 	}
 
 	/** Makes sure that no other page goes on as the same client. Undefined: this page has been left meanwhile. */

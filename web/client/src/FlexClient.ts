@@ -27,6 +27,8 @@ export interface Host {
 	readonly tried: readonly Tried[];
 	/** What a new client begins with: login and subscriptions. */
 	hello(client: FlexClient): Request[];
+	/** The server has warned that this client reads too slowly. */
+	slow(line: ControlMessage): void;
 	/** The client's connection is no good any more. */
 	broken(client: FlexClient, why: Disconnect): void;
 }
@@ -370,6 +372,10 @@ export class FlexClient implements Link {
 				return this.#counter.window(line.window ?? {});
 			case "for":
 				return this.router.next(line.clientIds ?? []);
+			case "merged":
+				return this.router.merged(line.count ?? 0);
+			case "slow":
+				return this.host.slow(line);
 			case "skip":
 				return this.#counter.count(line.count ?? 0, 0);
 		}

@@ -1,5 +1,5 @@
-import type { AcknowledgeMessage, AsyncMessage } from "./message.js";
-import type { Subscriber } from "./Router.js";
+import type { AcknowledgeMessage } from "./message.js";
+import type { Delivered, Subscriber } from "./Router.js";
 
 /** So many messages are kept for whoever takes a subscription over. */
 const maxKept = 1000;
@@ -10,7 +10,7 @@ export class Orphan implements Subscriber {
 	full = false;
 	#reply: AcknowledgeMessage | undefined;
 	#heir: Subscriber | undefined;
-	readonly #messages: AsyncMessage[] = [];
+	readonly #lines: [line: Delivered, merged: number | undefined][] = [];
 
 	constructor(
 		readonly key: string,
@@ -24,10 +24,12 @@ export class Orphan implements Subscriber {
 		return this.#heir === undefined;
 	}
 
-	deliver(message: AsyncMessage): void {
-		if (this.free && this.#messages.length >= maxKept) this.full = true;
-		if (!this.full) this.#messages.push(message);
+	deliver(line: Delivered, merged?: number): void {
+		if (this.free && this.#lines.length >= maxKept) this.full = true;
+		if (!this.full) this.#lines.push([line, merged]);
 	}
+
+	resumed(): void {}
 
 	invalidated(line: Parameters<Subscriber["invalidated"]>[0]): void {
 		this.#heir?.invalidated(line);
@@ -44,7 +46,7 @@ export class Orphan implements Subscriber {
 		if (this.#reply) heir.settle(this.#reply);
 		queueMicrotask(() => {
 			done();
-			for (const message of this.#messages) heir.deliver(message);
+			for (const [line, merged] of this.#lines) heir.deliver(line, merged);
 		});
 	}
 }

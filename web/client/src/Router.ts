@@ -1,13 +1,18 @@
 import type { Fault } from "./Fault.js";
-import type { AcknowledgeMessage, AsyncMessage, CommandMessage, Line, SubscriptionState } from "./message.js";
+import type { AcknowledgeMessage, AsyncMessage, CommandMessage, Line, LossMessage, SubscriptionState } from "./message.js";
 import { Orphan } from "./Orphan.js";
+
+/** What a subscription brings, in the order that counts. */
+export type Delivered = AsyncMessage | SubscriptionState | LossMessage;
 
 /** What holds a subscription. */
 export interface Subscriber {
 	/** What it has asked for. Whoever asks for the same in the next page takes the subscription over; empty: nobody. */
 	readonly key: string;
-	/** Takes a message of the subscription. Errors must not leave it. */
-	deliver(message: AsyncMessage): void;
+	/** Takes what the subscription brings; a message may stand for so many merged ones. Errors must not leave it. */
+	deliver(line: Delivered, merged?: number): void;
+	/** It takes a subscription over that stands there. */
+	resumed(position: string | undefined): void;
 	/** The server has ended the subscription. */
 	invalidated(line: CommandMessage): void;
 	/** Takes the reply to the request. */
@@ -19,6 +24,7 @@ interface Entry {
 	readonly destination: string;
 	clientId?: string; // known from what comes first, the reply or the state
 	active: boolean; // its place in what is received has been reached
+	position?: string; // of the last line that had one
 	subscriber: Subscriber;
 }
 
@@ -30,6 +36,7 @@ export class Router {
 	readonly #entries = new Map<string, Entry>(); // by messageId
 	readonly #active = new Map<string, Entry>(); // by clientId
 	#next: readonly string[] | undefined;
+	#merged: number | undefined;
 
 	/** `subscriber` is asking for a subscription with the request `messageId`. */
 	asked(messageId: string, destination: string, subscriber: Subscriber): void {
@@ -56,14 +63,19 @@ export class Router {
 		this.#next = clientIds;
 	}
 
+	/** The message that comes next stands for so many older ones. */
+	merged(count: number): void {
+		this.#merged = count;
+	}
+
 	/** Takes the next counted line. Types it does not know mean nothing to it. */
 	route(line: Line): void {
-		const only = this.#next;
-		this.#next = undefined;
+		const [only, merged] = [this.#next, this.#merged];
+		this.#next = this.#merged = undefined;
 		if (line.type === "subscription-state") this.#state(line);
-		else if (line.type === "async") {
-			for (const subscriber of new Set(this.#receivers(line, only))) subscriber.deliver(line);
-		} else if (line.type === "command" && line.operation === "subscription_invalidate" && line.clientId !== undefined) {
+		else if (line.type === "async") this.#hand(line, only, merged);
+		else if (line.type === "loss") this.#hand(line, line.clientId === undefined ? undefined : [line.clientId]);
+		else if (line.type === "command" && line.operation === "subscription_invalidate" && line.clientId !== undefined) {
 			const entry = this.#active.get(line.clientId);
 			if (!entry) return;
 			this.#drop(entry);
@@ -89,9 +101,11 @@ export class Router {
 
 	/** `subscriber` takes over what the page before has asked for, if it is the same. False: it is not, and has to be asked for. */
 	adopt(subscriber: Subscriber): boolean {
+		if (subscriber.key === "") return false;
 		for (const entry of this.#entries.values()) {
 			const orphan = entry.subscriber;
 			if (!(orphan instanceof Orphan) || !orphan.free || orphan.full || orphan.key !== subscriber.key) continue;
+			subscriber.resumed(entry.position);
 			orphan.bequeath(subscriber, () => (entry.subscriber = subscriber));
 			return true;
 		}
@@ -109,14 +123,16 @@ export class Router {
 		const { clientId = "", correlationId = "" } = line;
 		if (line.operation === "unsubscribe") return this.forget(clientId);
 		const entry = this.#entries.get(correlationId);
-		if (!entry) return; // another page's, or the change of one that is known
-		Object.assign(entry, { clientId, active: true });
-		this.#active.set(clientId, entry);
+		if (entry) this.#active.set(clientId, Object.assign(entry, { clientId, active: true }));
+		this.#hand(line, [clientId]); // to nobody, if it is another page's
 	}
 
-	#receivers(message: AsyncMessage, only: readonly string[] | undefined): Subscriber[] {
-		if (only) return only.flatMap((id) => this.#active.get(id)?.subscriber ?? []);
-		return [...this.#active.values()].filter((entry) => entry.destination === message.destination).map((entry) => entry.subscriber);
+	/** Hands a line to the subscriptions named, or to all of its destination. A subscriber gets it once. */
+	#hand(line: Delivered, only: readonly string[] | undefined, merged?: number): void {
+		const named = only?.flatMap((id) => this.#active.get(id) ?? []);
+		const entries = named ?? [...this.#active.values()].filter(({ destination }) => destination === line.destination);
+		for (const entry of entries) if (line.type !== "loss" && line.position !== undefined) entry.position = line.position;
+		for (const subscriber of new Set(entries.map((entry) => entry.subscriber))) subscriber.deliver(line, merged);
 	}
 
 	#drop(entry: Entry): void {

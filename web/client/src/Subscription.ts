@@ -3,9 +3,20 @@ import { Deferred } from "./Deferred.js";
 import { Fault } from "./Fault.js";
 import type { FlexClient } from "./FlexClient.js";
 import { MessageAgent } from "./MessageAgent.js";
-import type { AcknowledgeMessage, Outgoing } from "./message.js";
+import type { AcknowledgeMessage, Json, Outgoing } from "./message.js";
 import { newId, type Request } from "./Request.js";
-import type { Subscriber } from "./Router.js";
+import type { Delivered, Subscriber } from "./Router.js";
+
+/**
+ * Where in the past of its destination a subscription begins, where that keeps history: behind the message with this position, with the last so
+ * many messages, with the first since that time, or with the earliest that is kept.
+ */
+export type From = string | { readonly last: number } | { readonly since: Date } | "earliest";
+
+/** How a subtopic is asked for, with its selector and the most messages a second. */
+export function topic(subtopic = "", selector = "", maxFrequency = 0): string {
+	return `${subtopic}_;_${selector}${maxFrequency > 0 ? `_;_${maxFrequency}` : ""}`;
+}
 
 /** What a Consumer and a MultiTopicConsumer share: the wish for a subscription, which outlives connections and clients. */
 export abstract class Subscription extends MessageAgent {
@@ -14,9 +25,25 @@ export abstract class Subscription extends MessageAgent {
 	#clientId: string | undefined;
 	#done: Deferred<void> | undefined;
 	#timer: ReturnType<typeof setTimeout> | undefined;
+	#position: string | undefined;
+	#told: ReadonlySet<string> = new Set(); // the topics the server has, once the last request is answered
+	#asking = false; // for other topics
 
-	constructor(channelSet: ChannelSet, destination: string) {
+	constructor(
+		channelSet: ChannelSet,
+		destination: string,
+		/** Where the next `subscribe` begins. Undefined: with the next message. */
+		public from: From | undefined,
+	) {
 		super(channelSet, destination);
+	}
+
+	/**
+	 * Where the subscription stands, on a destination with history: behind the last message it has told. It is kept here by itself, over lost
+	 * connections and clients; for longer, store it and hand it back as `from`.
+	 */
+	get position(): string | undefined {
+		return this.#position;
 	}
 
 	/** The server holds the subscription. */
@@ -37,6 +64,7 @@ export abstract class Subscription extends MessageAgent {
 		if (!this.#wanted) {
 			this.#wanted = true;
 			this.#age++;
+			this.#position = undefined;
 		}
 		if (!this.subscribed) this.#done ??= new Deferred();
 		const promise = this.#done?.promise ?? Promise.resolve();
@@ -67,28 +95,83 @@ export abstract class Subscription extends MessageAgent {
 		this.#done = undefined;
 	}
 
-	/** @internal The line that asks for the subscription, without its messageId. */
-	protected abstract request(): Outgoing;
+	/** @internal The operation and headers that ask for the subscription. */
+	protected abstract request(): { readonly operation: string; readonly headers: { readonly [name: string]: Json } };
 
-	/** @internal The server holds the subscription, as asked for by the last `request`. */
-	protected accepted(): void {}
+	/** @internal The topics that are wanted now. */
+	protected abstract topics(): ReadonlySet<string>;
 
-	/** @internal What is asked for, in one text: the next page that asks for the same takes the subscription over. Empty: nobody does. */
-	protected key(line: Outgoing): string {
-		return JSON.stringify(line);
+	/** @internal The server does not change the topics like that. */
+	protected abstract takeBack(added: readonly string[], removed: readonly string[]): void;
+
+	/** @internal Tells the server which topics have changed since it was last told, one request at a time: those who stay miss nothing. */
+	protected sync(): void {
+		const clientId = this.#clientId;
+		if (clientId === undefined || this.#asking) return;
+		const wanted = new Set(this.topics());
+		const add = [...wanted].filter((entry) => !this.#told.has(entry));
+		const remove = [...this.#told].filter((entry) => !wanted.has(entry));
+		if (add.length === 0 && remove.length === 0) return;
+		const headers = { ...(add.length > 0 && { DSAddSub: add }), ...(remove.length > 0 && { DSRemSub: remove }) };
+		const client = this.channelSet.ask(
+			{ type: "command", operation: "multi_subscribe", destination: this.destination, clientId, headers, messageId: newId() },
+			(reply) => {
+				if (clientId !== this.#clientId) return; // of an earlier subscription
+				this.#asking = false;
+				if (reply instanceof Fault) {
+					// Back to what the server has, or it would be asked the same again and again.
+					this.takeBack(add, remove);
+					this.emit("fault", { fault: reply });
+				} else this.#told = wanted;
+				this.sync();
+			},
+			() => {},
+		);
+		this.#asking = client !== undefined;
+	}
+
+	/** What is asked for, in one text: the next page that asks for the same takes the subscription over. Empty: nobody does. Who wants the past does not want what another has left of it. */
+	get #key(): string {
+		return this.#asking || this.from !== undefined ? "" : JSON.stringify([this.request().operation, this.destination, ...[...this.#told].sort()]);
+	}
+
+	/** Asks for what has come since, or as far back as was wanted first. */
+	#past(): { readonly position?: string; readonly headers?: { readonly [name: string]: Json } } {
+		const from = this.#position ?? this.from;
+		if (from === undefined) return {};
+		if (from === "earliest") return { headers: { DSSince: 0 } };
+		if (typeof from === "string") return { position: from };
+		return { headers: "last" in from ? { DSLast: from.last } : { DSSince: from.since.getTime() } };
+	}
+
+	#take(line: Delivered, merged: number | undefined, from: string | undefined): void {
+		if (line.type === "loss") {
+			const { reason = "unknown", count, to } = line;
+			return this.emit("loss", { destination: this.destination, reason, ...(count !== undefined && { count }), ...(line.from !== undefined && { from: line.from }), ...(to !== undefined && { to }) });
+		}
+		const { position } = line;
+		if (position !== undefined) this.#position = position;
+		if (line.type === "async") this.emit("message", { message: line, ...(merged !== undefined && { merged }) });
+		else if (line.operation === "live") this.emit("live", position === undefined ? {} : { position });
+		else if (line.recovered !== undefined) this.emit("recovered", { recovered: line.recovered, ...(from !== undefined && { from }) });
 	}
 
 	/** @internal */
 	override subscription(client: FlexClient): Request | undefined {
 		if (!this.#wanted) return undefined;
 		const age = this.#age;
-		const line = this.request();
-		const key = (): string => this.key(line);
+		const { operation, headers } = this.request();
+		const past = this.#past();
+		const line: Outgoing = { type: "command", operation, destination: this.destination, ...past, headers: { ...headers, ...past.headers } };
+		this.#told = new Set(this.topics());
+		this.#asking = false;
+		const key = (): string => this.#key;
 		const subscriber: Subscriber = {
 			get key() {
 				return key();
 			},
-			deliver: (message) => this.#wanted && age === this.#age && this.emit("message", { message }),
+			deliver: (line, merged) => this.#wanted && age === this.#age && this.#take(line, merged, past.position),
+			resumed: (position) => (this.#position = position),
 			invalidated: (line) => {
 				if (age !== this.#age) return;
 				client.subscribers.delete(this);
@@ -121,7 +204,8 @@ export abstract class Subscription extends MessageAgent {
 		this.#done?.resolve();
 		this.#done = undefined;
 		this.#set(reply.clientId);
-		this.accepted();
+		this.#asking = false;
+		this.sync();
 	}
 
 	#refused(client: FlexClient, fault: Fault): void {

@@ -36,13 +36,11 @@ function ask(pages: BroadcastChannel): Promise<(() => void) | undefined> {
 			resolve(() => pages.close());
 		}, answerMillis);
 		pages.onmessage = ({ data }: { data: number | "mine" }) => {
-			if (data !== "mine") {
-				if (mine || number < data) pages.postMessage("mine");
-			} else if (!mine) {
-				clearTimeout(done);
-				pages.close();
-				resolve(undefined);
-			}
+			if (data !== "mine" && (mine || number < data)) return pages.postMessage("mine");
+			if (mine) return; // others still ask
+			clearTimeout(done);
+			pages.close();
+			resolve(undefined);
 		};
 		pages.postMessage(number);
 	});

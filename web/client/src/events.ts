@@ -39,6 +39,42 @@ export interface ChannelFault extends Disconnect {
 /** A message has arrived. */
 export interface MessageEvent {
 	readonly message: AsyncMessage;
+	/** So many older messages with the same key it stands for, which do not come, where the server merges. */
+	readonly merged?: number;
+}
+
+/** The subscription has asked for the past: the messages that come next, up to `live`. */
+export interface Recovered {
+	/** All of it is there. False: some is gone for ever; a `loss` says what. */
+	readonly recovered: boolean;
+	/** The position it has asked to go on from; absent where it was none. */
+	readonly from?: string;
+}
+
+/** Messages that the subscription should have had, here in the order, do not come. */
+export interface Loss {
+	readonly destination: string;
+	/** `history`: the server does not keep them any more; `slow-consumer`, `expired` and others as the protocol names them. */
+	readonly reason: string;
+	/** How many, where that is known. */
+	readonly count?: number;
+	/** Missing is what came after this position, and up to that one, as far as they are known. */
+	readonly from?: string;
+	readonly to?: string;
+}
+
+/** The past has come: from here on messages arrive as they are published. */
+export interface Live {
+	/** Where the past ends. */
+	readonly position?: string;
+}
+
+/** This client reads too slowly: so many messages wait for it at the server. At the limit the destination's `slow-consumer-policy` acts. */
+export interface Slow {
+	readonly destination: string;
+	readonly waiting: number;
+	readonly limit: number;
+	readonly setting?: string;
 }
 
 /** A request was acknowledged. */
@@ -67,6 +103,10 @@ export interface Events {
 	channelDisconnect: ChannelDisconnect;
 	channelFault: ChannelFault;
 	message: MessageEvent;
+	recovered: Recovered;
+	loss: Loss;
+	live: Live;
+	slow: Slow;
 	acknowledge: AcknowledgeEvent;
 	fault: FaultEvent;
 	propertyChange: PropertyChange;

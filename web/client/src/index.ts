@@ -16,4 +16,5 @@ export * from "./message.js";
 export { MultiTopicConsumer, type MultiTopicConsumerOptions } from "./MultiTopicConsumer.js";
 export { Producer, type ProducerOptions, type SendOptions } from "./Producer.js";
 export { StreamingChannel } from "./StreamingChannel.js";
+export { type From } from "./Subscription.js";
 export { WebSocketChannel, type WebSocketClass, type WebSocketLike } from "./WebSocketChannel.js";

@@ -22,6 +22,8 @@ interface Common {
 /** A published message. */
 export interface AsyncMessage extends Common {
 	readonly type: "async";
+	/** Its place in its destination, where that keeps history: opaque text to store and hand back, see `Consumer`'s `from`. */
+	readonly position?: string;
 }
 
 /** The good reply to one request. */
@@ -58,6 +60,19 @@ export interface CommandMessage extends Common {
 export interface SubscriptionState extends Common {
 	readonly type: "subscription-state";
 	readonly operation: string;
+	/** Where the subscription stands, on a destination with history. */
+	readonly position?: string;
+	/** All of the past that was asked for is there. */
+	readonly recovered?: boolean;
+}
+
+/** Says that messages which a subscription should have had are missing here in the order. */
+export interface LossMessage extends Common {
+	readonly type: "loss";
+	readonly reason?: string;
+	readonly count?: number;
+	readonly from?: string;
+	readonly to?: string;
 }
 
 /** A line about the connection itself. */
@@ -69,6 +84,9 @@ export interface ControlMessage {
 	readonly window?: { readonly messages?: number; readonly bytes?: number };
 	readonly clientIds?: readonly string[];
 	readonly count?: number;
+	readonly destination?: string;
+	readonly waiting?: number;
+	readonly limit?: number;
 	readonly streamId?: string;
 	readonly code?: number;
 	readonly name?: string;
@@ -83,7 +101,7 @@ export interface ControlMessage {
 }
 
 /** One line of the protocol. */
-export type Line = AsyncMessage | AcknowledgeMessage | ErrorMessage | CommandMessage | SubscriptionState | ControlMessage;
+export type Line = AsyncMessage | AcknowledgeMessage | ErrorMessage | CommandMessage | SubscriptionState | LossMessage | ControlMessage;
 
 /** A line the client sends: its first key is `type`. */
 export type Outgoing = { readonly type: "command" | "async" | "control" } & { readonly [field: string]: Json | undefined };

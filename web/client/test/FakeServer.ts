@@ -55,6 +55,8 @@ export class FakeServer {
 	/** Wait this long before answering to a connect over HTTP. */
 	connectDelay = 0;
 	pollWait = 20_000;
+	/** Changes of a subscription are refused with this code. */
+	refuseChanges = 0;
 	/** The pause after a poll that did not want to be held. */
 	pollPause = 0;
 	/** What an attached line has beside the window. */
@@ -234,6 +236,7 @@ export class FakeServer {
 				return { type: "acknowledge", body: { user: "ann", roles: ["guest"] } };
 			case "subscribe":
 			case "multi_subscribe": {
+				if (line["clientId"] && this.refuseChanges) return { type: "error", code: this.refuseChanges, faultCode: "Client.Processing", faultString: "no" };
 				const clientId = line["clientId"] ?? `sub${++this.#count}`;
 				const entry = client.subscriptions.get(clientId) ?? { destination, subtopics: line["operation"] === "subscribe" ? [subtopic ?? ""] : [] };
 				const names = (list: string[] = []): string[] => list.map((item) => item.split("_;_")[0] as string);

@@ -39,7 +39,7 @@ describe("Hunt", () => {
 	let events: string[];
 	let tried: string[];
 
-	const client = (): FlexClient => new FlexClient({ waiting: [], tried: [], heartbeatIntervalMillis: 0, hello: () => [], broken: () => {} });
+	const client = (): FlexClient => new FlexClient({ waiting: [], tried: [], heartbeatIntervalMillis: 0, hello: () => [], slow: () => {}, broken: () => {} });
 	const hunt = (existing?: FlexClient): Hunt =>
 		new Hunt(
 			configs,

@@ -384,7 +384,7 @@ describe("subscriptions of the page before", () => {
 		await first.consumer.subscribe();
 		first.consumer.addSubscription("a");
 		await until(() => [...(server.living()[0]?.subscriptions.values() ?? [])][0]?.subtopics.length === 2);
-		await until(() => server.living()[0]?.have !== 0);
+		await until(() => server.living()[0]?.have === 2); // and the reply, which came with the second, is there
 		reload();
 		const after = new Tab(["websocket"]);
 		const second = many(after, "a", "b");

@@ -180,7 +180,7 @@ describe("Router", () => {
 	it("hands a reply to whoever has just taken the subscription over", async () => {
 		const router = new Router();
 		router.restore([{ messageId: "m1", destination: "chat", active: false, key: "k" }]);
-		const subscriber = { key: "k", deliver: vi.fn(), invalidated: vi.fn(), settle: vi.fn() };
+		const subscriber = { key: "k", deliver: vi.fn(), resumed: vi.fn(), invalidated: vi.fn(), settle: vi.fn() };
 		expect(router.adopt(subscriber)).toBe(true);
 		const refused = new Fault("Server.Processing", "no");
 		router.settle("m1", refused);
@@ -191,7 +191,7 @@ describe("Router", () => {
 	it("follows subscription-state and for lines", () => {
 		const router = new Router();
 		const got: string[] = [];
-		const subscriber = (name: string) => ({ key: name, settle: () => {}, deliver: (m: AsyncMessage) => void got.push(`${name}${m.messageId}`), invalidated: () => void got.push(`${name}!`) });
+		const subscriber = (name: string) => ({ key: name, settle: () => {}, resumed: () => {}, deliver: (m: Line) => void (m.type === "async" && got.push(`${name}${m.messageId}`)), invalidated: () => void got.push(`${name}!`) });
 		router.asked("a", "chat", subscriber("A"));
 		router.asked("b", "chat", subscriber("B"));
 		router.route(message("0")); // before the subscription: for nobody
