@@ -66,7 +66,7 @@ func (s *MessageClient) Deliver(m *message.Message, sub *channel.Subscription) (
 // put puts m into the outbox, with the line that says which subscriptions it is for; nil: there is only one. The caller holds client.mu.
 func (s *MessageClient) put(m *message.Message, to []string) (owed bool) {
 	s.touch()
-	e := entry{line: m.Line, m: m, in: s.dest, at: m.Published.UnixNano()}
+	e := entry{m: m, in: s.dest, at: m.Published.UnixNano()}
 	if to != nil {
 		e.extra().head = message.AppendFor(nil, message.For{ClientIDs: to})
 	}
@@ -136,7 +136,7 @@ func (c *FlexClient) SubscribeFrom(d *channel.Destination, topics []string, begi
 	c.keep(s)
 	s.watch(d.Definition().SubscriptionTimeout)
 	c.topics += len(topics)
-	c.push(entry{line: stateLine("subscribe", s, correlationID, standing)})
+	c.push(own(stateLine("subscribe", s, correlationID, standing)))
 	if lost {
 		s.lose(string(begin.Position), "")
 	}
@@ -247,7 +247,7 @@ func (c *FlexClient) Unsubscribe(id, correlationID string) *message.Error {
 		return message.Errorf(message.CodeNotSubscribed, "%s", id)
 	}
 	c.remove(s)
-	c.push(entry{line: stateLine("unsubscribe", s, correlationID, message.Standing{})})
+	c.push(own(stateLine("unsubscribe", s, correlationID, message.Standing{})))
 	c.mu.Unlock()
 	s.close()
 	c.registry.messageClientDestroyed(s, Because(message.CodeClientDisconnect))
@@ -280,7 +280,7 @@ func (s *MessageClient) Change(add, remove []string, correlationID string) *mess
 	if c.ended == nil {
 		c.topics += topics
 		c.reviewGate(s.dest)
-		c.push(entry{line: stateLine("multi_subscribe", s, correlationID, message.Standing{})})
+		c.push(own(stateLine("multi_subscribe", s, correlationID, message.Standing{})))
 	}
 	c.mu.Unlock()
 	c.Flush()
@@ -319,7 +319,7 @@ func (c *FlexClient) invalidate(s *MessageClient, cause Cause) {
 		return
 	}
 	c.remove(s)
-	c.push(entry{line: message.AppendSubscriptionInvalidate(nil, message.SubscriptionInvalidate{Destination: s.Destination(), ClientID: s.ID(), End: cause.End()})})
+	c.push(own(message.AppendSubscriptionInvalidate(nil, message.SubscriptionInvalidate{Destination: s.Destination(), ClientID: s.ID(), End: cause.End()})))
 	c.mu.Unlock()
 	s.close()
 	c.registry.messageClientDestroyed(s, cause)
@@ -344,7 +344,7 @@ func (c *FlexClient) Push(d *channel.Destination, m *message.Message) bool {
 		c.mu.Unlock()
 		return false
 	}
-	e := entry{line: m.Line, m: m, in: in}
+	e := entry{m: m, in: in}
 	if len(in.members) > 1 {
 		e.extra().head = message.AppendFor(nil, message.For{ClientIDs: to})
 	}

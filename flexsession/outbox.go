@@ -12,8 +12,7 @@ var errAhead = errors.New("flexsession: more lines confirmed than were sent")
 
 // entry is one counted line on its way into an outbox. The line's bytes are shared by all its receivers.
 type entry struct {
-	line []byte
-	m    *message.Message // the message that the line is; nil: it is the server's own
+	m    *message.Message // nil: the line is the server's own
 	in   *interest        // whose books the message is in; nil: in nobody's
 	at   int64            // when it was published, in Unix nanoseconds, for the few whose way is timed; 0: not this one
 	more *more            // what few entries have; nil: nothing of it
@@ -21,6 +20,7 @@ type entry struct {
 
 // more is what few entries have.
 type more struct {
+	line  []byte   // the server's own
 	head  []byte   // the uncounted lines before it: for how many older messages it stands, and, when the client has several subscriptions on its destination, which it is for
 	count uint64   // the older messages that it stands for
 	key   mergeKey // by which newer ones stand for it; its head is the one without that number
@@ -28,12 +28,22 @@ type more struct {
 	loss  *loss    // a loss line, which is written when it gets its number
 }
 
+// own is a line of the server's own.
+func own(line []byte) entry { return entry{more: &more{line: line}} }
+
 // extra is what e has of more, to be changed.
 func (e *entry) extra() *more {
 	if e.more == nil {
 		e.more = new(more)
 	}
 	return e.more
+}
+
+func (e *entry) line() []byte {
+	if e.m == nil {
+		return e.more.line
+	}
+	return e.m.Line
 }
 
 func (e *entry) head() []byte {
@@ -58,15 +68,21 @@ func (e *entry) merged() uint64 {
 	return e.more.count
 }
 
-func (e *entry) size() int { return len(e.line) + len(e.head()) }
+// expired says whether it is a message whose time is over.
+func (e *entry) expired() bool {
+	return e.m != nil && !e.m.Expires.IsZero() && e.m.Expired(time.Now())
+}
+
+func (e *entry) size() int { return len(e.line()) + len(e.head()) }
 
 // numbered is a line that has its number. It is kept until it is confirmed.
 type numbered struct {
-	line, head []byte
-	expires    int64 // in Unix nanoseconds; then it is not sent again; zero: never
+	m    *message.Message
+	more *more
 }
 
-func (n *numbered) size() int { return len(n.head) + len(n.line) }
+// as is the entry that n was.
+func (n *numbered) as() entry { return entry{m: n.m, more: n.more} }
 
 // outbox holds what a client has not confirmed: unconfirmed lines, which have their number and keep their place, and behind them those that wait. Numbers are positions: confirmed+1 is the number of the first
 // unconfirmed line, so they cost no memory and do not travel. (XMPP stream management, XEP-0198, counts in the same way.)
@@ -120,7 +136,8 @@ func (o *outbox) confirm(have uint64) error {
 		return errAhead
 	}
 	for o.confirmed < have {
-		o.size -= o.unconfirmed.front().size()
+		e := o.unconfirmed.front().as()
+		o.size -= e.size()
 		o.unconfirmed.pop()
 		o.confirmed++
 		if o.given > 0 {
@@ -153,7 +170,7 @@ func (o *outbox) take(buf []byte, limit int, w Window) (_ []byte, more bool) {
 			return buf, true
 		}
 		buf = append(buf, e.head()...)
-		buf = append(buf, e.line...)
+		buf = append(buf, e.line()...)
 		books.sent(e.in)
 		o.number(h)
 	}
@@ -169,17 +186,17 @@ func (o *outbox) again(buf []byte, start, limit int) (_ []byte, more bool) {
 		}
 	}
 	for ; int(o.given) < o.unconfirmed.len(); o.given++ {
-		n := o.unconfirmed.at(int(o.given))
-		if n.expires != 0 && time.Now().UnixNano() >= n.expires {
+		e := o.unconfirmed.at(int(o.given)).as()
+		if e.expired() {
 			skipped++
 			continue
 		}
 		skip()
-		if len(buf) > start && len(buf)+n.size() > limit {
+		if len(buf) > start && len(buf)+e.size() > limit {
 			return buf, true
 		}
-		buf = append(buf, n.head...)
-		buf = append(buf, n.line...)
+		buf = append(buf, e.head()...)
+		buf = append(buf, e.line()...)
 	}
 	skip()
 	return buf, false
@@ -197,12 +214,8 @@ func (o *outbox) number(h int32) {
 	if o.forgets {
 		o.confirmed++
 	} else {
-		n := numbered{line: e.line, head: e.head()}
-		if e.m != nil && !e.m.Expires.IsZero() {
-			n.expires = e.m.Expires.UnixNano()
-		}
-		o.unconfirmed.push(n)
-		o.size += n.size()
+		o.unconfirmed.push(numbered{e.m, e.more})
+		o.size += e.size()
 		o.given++
 	}
 	o.forget(h)
@@ -233,9 +246,9 @@ func (o *outbox) head() int32 {
 		e := &o.wait.at(h).entry
 		switch {
 		case e.m == nil && e.loss() != nil:
-			e.line = e.loss().line()
+			e.more.line = e.loss().line()
 			return h
-		case e.m == nil || e.m.Expires.IsZero() || !e.m.Expired(time.Now()):
+		case !e.expired():
 			return h
 		}
 		o.expire(h)

@@ -353,7 +353,7 @@ func modelRound(t *testing.T, seed uint64) bool {
 			if rnd.IntN(12) == 0 {
 				text := fmt.Sprintf(`{"type":"state","n":%d}`+"\n", step)
 				c.mu.Lock()
-				c.push(entry{line: []byte(text)})
+				c.push(own([]byte(text)))
 				c.mu.Unlock()
 				m.push(&modelLine{text: text})
 				break
@@ -371,7 +371,7 @@ func modelRound(t *testing.T, seed uint64) bool {
 				msg.Expires = time.Now().Add(time.Duration(1+rnd.IntN(40)) * time.Millisecond)
 			}
 			c.mu.Lock()
-			c.push(entry{line: msg.Line, m: msg, in: ins[i]})
+			c.push(entry{m: msg, in: ins[i]})
 			c.mu.Unlock()
 			m.push(&modelLine{text: string(msg.Line), dest: m.dests[i], key: fmt.Sprint(headers["k"]), priority: msg.Priority, expires: msg.Expires})
 		case what < 8:

@@ -9,7 +9,7 @@ import (
 	"sluice/channel/message"
 )
 
-func line(i int) entry { return entry{line: fmt.Appendf(nil, "line %d\n", i)} }
+func line(i int) entry { return own(fmt.Appendf(nil, "line %d\n", i)) }
 
 var wide = Window{Messages: 1000, Bytes: 1 << 20}
 
@@ -58,7 +58,7 @@ func TestOutboxWindow(t *testing.T) {
 // A line longer than the byte window, or than one write, still goes, alone.
 func TestOutboxLongLine(t *testing.T) {
 	var o outbox
-	o.push(entry{line: []byte(strings.Repeat("x", 100) + "\n")})
+	o.push(own([]byte(strings.Repeat("x", 100) + "\n")))
 	o.push(line(1))
 	w := Window{Messages: 10, Bytes: 50}
 	if got, _ := o.take(nil, 20, w); len(got) != 101 {
@@ -86,7 +86,7 @@ func TestOutboxNamesSubscriptions(t *testing.T) {
 	e := line(0)
 	e.extra().head = message.AppendFor(nil, message.For{ClientIDs: []string{"a", "b"}})
 	o.push(e)
-	if o.wait.size != len(e.head())+len(e.line) {
+	if o.wait.size != len(e.head())+len(e.line()) {
 		t.Errorf("%d bytes wait, want those of both lines", o.wait.size)
 	}
 	want := string(e.head()) + "line 0\n"
@@ -195,7 +195,7 @@ func TestOutboxAllocatesNothing(t *testing.T) {
 
 func BenchmarkOutbox(b *testing.B) {
 	var o outbox
-	e, buf := entry{line: []byte(strings.Repeat("x", 200))}, make([]byte, 0, 64<<10)
+	e, buf := own([]byte(strings.Repeat("x", 200))), make([]byte, 0, 64<<10)
 	b.ReportAllocs()
 	for b.Loop() {
 		o.push(e)

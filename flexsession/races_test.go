@@ -96,10 +96,10 @@ func TestNothingFollowsTheMissingLine(t *testing.T) {
 		c := h.client(t)
 		c.mu.Lock()
 		for i := range 4 {
-			c.push(entry{line: fmt.Appendf(nil, "%d\n", i)})
+			c.push(own(fmt.Appendf(nil, "%d\n", i)))
 		}
 		c.out.forget(c.out.wait.first) // there is room again before the client has ended
-		if c.push(entry{line: []byte("behind the gap\n")}); c.out.waiting() != 2 {
+		if c.push(own([]byte("behind the gap\n"))); c.out.waiting() != 2 {
 			t.Errorf("%d lines, want the two that were left", c.out.waiting())
 		}
 		c.mu.Unlock()

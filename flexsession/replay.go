@@ -119,7 +119,7 @@ func (r *replay) live() {
 	s.first = r.end.Head + 1
 	s.endReplay()
 	if !r.silent {
-		s.client.push(entry{line: stateLine("live", s, "", message.Standing{Position: string(r.end.Position)})})
+		s.client.push(own(stateLine("live", s, "", message.Standing{Position: string(r.end.Position)})))
 	}
 }
 
@@ -134,9 +134,9 @@ func (s *MessageClient) endReplay() {
 
 // lose puts a line into the outbox where messages of the past are missing. The caller holds client.mu.
 func (s *MessageClient) lose(from, to string) {
-	s.client.push(entry{line: message.AppendLoss(nil, message.Loss{
+	s.client.push(own(message.AppendLoss(nil, message.Loss{
 		Destination: s.Destination(), ClientID: s.ID(), Reason: message.LossHistory, From: from, To: to,
-	})})
+	})))
 }
 
 // The past takes up to a half of what may wait, for the client and for it on a destination: the other half is for what is live. More is read when no more than a quarter waits.

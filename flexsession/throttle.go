@@ -278,7 +278,7 @@ func (c *FlexClient) release(in *interest) {
 // turn is the entry of a message whose turn it is.
 func (in *interest) turn(item *channel.HeldItem[delayed]) entry {
 	d := &item.Value
-	e := entry{line: d.m.Line, m: d.m, in: in}
+	e := entry{m: d.m, in: in}
 	var head []byte
 	if len(in.members) > 1 {
 		ids := make([]string, len(d.to))

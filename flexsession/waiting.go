@@ -25,7 +25,7 @@ type node struct {
 	age        uint64 // how many have entered the outbox before it, and it; 0: the slot is free
 	stretch    uint32 // no line of the server's own stands between messages of one stretch
 	prev, next int32
-	older      int32 // of its interest
+	older      int32 // of its interest; none while it is in no list
 	younger    int32
 }
 
@@ -98,7 +98,8 @@ func (w *waiting) link(e entry, age uint64, after int32) int32 {
 	if after != 0 {
 		next = w.at(after).next
 	}
-	*w.at(h) = node{entry: e, age: age, stretch: w.stretch, prev: after, next: next}
+	n := w.at(h)
+	n.entry, n.age, n.stretch, n.prev, n.next = e, age, w.stretch, after, next
 	w.tie(after, h)
 	w.tie(h, next)
 	w.n++
