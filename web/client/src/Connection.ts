@@ -220,7 +220,7 @@ export class Connection {
 		this.#service.tried.length = 0; // the server knows
 		if (this.#channel !== channel) return; // a listener has left that was told what came early
 		const configs = this.#configs ?? [];
-		this.#memory.keep(configs, channel.config);
+		if (channel.held) this.#memory.keep(configs, channel.config); // else it is this browser that has no room for better
 		this.#upgrade.start(client, configs.slice(0, Math.max(0, configs.findIndex(({ id }) => id === channel.config.id))));
 		this.owner.ready(client);
 	}
