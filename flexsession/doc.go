@@ -11,8 +11,9 @@
 //
 // The [Registry] is the table of all of them (LCDS: FlexSessionManager and FlexClientManager).
 //
-// What it promises. Order: the lines of a FlexClient leave its outbox in the order in which they entered, each is numbered when it is
-// first handed to a transport, and is kept until the client confirms it. Blocking: nothing here waits for a network; Deliver, Flush, Wake
+// What it promises. Order: the lines of a FlexClient leave its outbox in the order in which they entered, but for messages of higher
+// priority, which pass others that wait, and for what expires there or makes room by a slow-consumer-policy. Each is numbered when it is
+// first handed to a transport; from then on it keeps its place, until the client confirms it. Blocking: nothing here waits for a network; Deliver, Flush, Wake
 // and End may be called under load from anywhere. Closing: each session, client and subscription ends once, with one [Cause], whoever
 // wins, and its destroyed listener runs once.
 package flexsession
