@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,8 @@ type Message struct {
 	Order uint64
 
 	priority bool // the publisher gave it
+
+	headers atomic.Pointer[headers] // nil: nobody has asked yet
 
 	room []byte // Line, with room for a position in front of it; nil: it has its position, or can have none
 }
