@@ -38,6 +38,8 @@ type MessageBroker struct {
 	wheel  *heartbeat.Wheel
 	logger zerolog.Logger
 
+	choices choices
+
 	changing sync.Mutex // held by Reconfigure
 	table    atomic.Pointer[table]
 }

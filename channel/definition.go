@@ -83,6 +83,7 @@ type DestinationDefinition struct {
 	AllowSubtopics            bool   // server/allow-subtopics: absent false
 	SubtopicSeparator         string // server/subtopic-separator: absent "."
 	DisallowWildcardSubtopics bool   // server/disallow-wildcard-subtopics: absent false
+	DisallowSelectors         bool   // server/allow-selectors is false: absent true
 
 	Inbound  Throttle // network/throttle-inbound: what publishers may send
 	Outbound Throttle // network/throttle-outbound: what each subscriber gets

@@ -10,7 +10,8 @@ import (
 // to batch: nothing is allocated per subscriber.
 type delivery struct {
 	broker *MessageBroker
-	lists  []*list      // of the message under way
+	number uint64       // of the message under way, among those of all destinations
+	lists  [][]*member  // of the message under way: who was subscribed when it got its number
 	owed   []Subscriber // of the batch under way: who gets a Flush
 }
 
@@ -29,9 +30,11 @@ func (w *delivery) batch(batch []*message.Message) {
 	w.owed = w.owed[:0]
 }
 
-// message delivers one message to every subscription that matches, once.
+// message delivers one message to every subscription that matches, once. Under the destination's lock it gets its number, which says once for all what
+// of a change of subscriptions it comes before or after.
 func (w *delivery) message(d *Destination, m *message.Message) {
 	w.lists = w.lists[:0]
+	w.number++
 	d.mu.Lock()
 	if len(m.Subtopics) == 0 {
 		w.lists = d.index.match("", w.lists)
@@ -39,11 +42,10 @@ func (w *delivery) message(d *Destination, m *message.Message) {
 	for _, subtopic := range m.Subtopics {
 		w.lists = d.index.match(subtopic, w.lists)
 	}
+	number, delivered := d.published.Add(1), uint64(0)
 	d.mu.Unlock()
 
-	number, delivered := d.published.Add(1), uint64(0)
-	for _, l := range w.lists {
-		members := l.members()
+	for _, members := range w.lists {
 		for next := 0; next < len(members); {
 			next = w.walk(members, next, m, number, &delivered)
 		}
@@ -61,11 +63,21 @@ func (w *delivery) walk(members []*member, next int, m *message.Message, number 
 			on = next + 1
 		}
 	}()
+	asked, chosen := (*choice)(nil), true // mostly many in a row have the same
 	for ; next < len(members); next++ {
 		member := members[next]
 		s := member.sub
-		if s.last == number || member.gone.Load() {
-			continue // another of its topics has matched already, or it left
+		if s.last == number {
+			continue // another of its topics has matched already
+		}
+		if gone := member.gone.Load(); gone != 0 && number >= gone {
+			continue // it left
+		}
+		if c := member.choice; c != asked {
+			asked, chosen = c, c.chooses(m, w.number)
+		}
+		if !chosen {
+			continue
 		}
 		s.last = number
 		*delivered++

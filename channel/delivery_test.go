@@ -117,12 +117,12 @@ func TestSameOrderForEveryone(t *testing.T) {
 				s := d.Subscribe("visitor", visitor)
 				visitor.mu.Lock()
 				visitor.got = nil
-				if err := s.Add(topics[i]); err != nil {
+				if err := s.Add(message.Topic{Subtopic: topics[i]}); err != nil {
 					t.Error(err)
 				}
 				s.Matches(&message.Message{Destination: "news", Subtopics: []string{"a.b"}})
 				if i == 0 {
-					s.Remove(topics[i])
+					s.Remove(message.Topic{Subtopic: topics[i]})
 				}
 				visitor.mu.Unlock()
 				s.Close()
@@ -253,7 +253,7 @@ func BenchmarkSubscribe(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				s := d.Subscribe("s", c)
-				s.Add("room.1")
+				s.Add(message.Topic{Subtopic: "room.1"})
 				s.Close()
 			}
 		})

@@ -30,7 +30,7 @@ func Example() {
 		return
 	}
 	subscription := broker.Destination("chat").Subscribe("sub-1", printer{})
-	if err := subscription.Add("room.*"); err != nil {
+	if err := subscription.Add(message.Topic{Subtopic: "room.*"}); err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -120,7 +120,7 @@ func subscribe(t testing.TB, d *channel.Destination, sub channel.Subscriber, id 
 	t.Helper()
 	s := d.Subscribe(id, sub)
 	for _, topic := range topics {
-		if err := s.Add(topic); err != nil {
+		if err := s.Add(message.Topic{Subtopic: topic}); err != nil {
 			t.Fatal(err)
 		}
 	}

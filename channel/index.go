@@ -2,7 +2,7 @@ package channel
 
 import "strings"
 
-// index finds the lists that a message is for, without looking at subscriptions that do not match. It is guarded by the lock of its destination, and it
+// index finds the members that a message is for, without looking at subscriptions that do not match. It is guarded by the lock of its destination, and it
 // forgets a subtopic with its last subscription.
 type index struct {
 	separator string
@@ -17,10 +17,10 @@ type node struct {
 	rest     *list            // of those that end with a wildcard after this part
 }
 
-// match appends the lists that a message with this subtopic is for.
-func (x *index) match(subtopic string, into []*list) []*list {
+// match appends the members of the lists that a message with this subtopic is for.
+func (x *index) match(subtopic string, into [][]*member) [][]*member {
 	if l := x.exact[subtopic]; l != nil {
-		into = append(into, l)
+		into = append(into, l.members())
 	}
 	if subtopic == "" {
 		return into
@@ -28,9 +28,9 @@ func (x *index) match(subtopic string, into []*list) []*list {
 	return x.wild.match(subtopic, x.separator, into)
 }
 
-func (n *node) match(subtopic, separator string, into []*list) []*list {
+func (n *node) match(subtopic, separator string, into [][]*member) [][]*member {
 	if n.rest != nil {
-		into = append(into, n.rest)
+		into = append(into, n.rest.members())
 	}
 	if n.children == nil {
 		return into
@@ -42,7 +42,7 @@ func (n *node) match(subtopic, separator string, into []*list) []*list {
 		case more:
 			into = child.match(rest, separator, into)
 		case child.here != nil:
-			into = append(into, child.here)
+			into = append(into, child.here.members())
 		}
 	}
 	return into
@@ -88,27 +88,28 @@ func (n *node) add(m *member, pattern, separator string) {
 	child.here.add(m)
 }
 
-func (x *index) remove(m *member) {
+// remove takes m out, for the messages from the given number on.
+func (x *index) remove(m *member, from uint64) {
 	if l := x.exact[m.topic]; l == nil {
-		x.wild.remove(m, m.topic, x.separator)
-	} else if l.remove(m) {
+		x.wild.remove(m, m.topic, x.separator, from)
+	} else if l.remove(m, from) {
 		delete(x.exact, m.topic)
 	}
 }
 
 // remove takes m out of the subtree of n, and with it what has become empty.
-func (n *node) remove(m *member, pattern, separator string) {
+func (n *node) remove(m *member, pattern, separator string, from uint64) {
 	part, rest, more := strings.Cut(pattern, separator)
 	if !more && part == wildcard {
-		if n.rest.remove(m) {
+		if n.rest.remove(m, from) {
 			n.rest = nil
 		}
 		return
 	}
 	child := n.children[part]
 	if more {
-		child.remove(m, rest, separator)
-	} else if child.here.remove(m) {
+		child.remove(m, rest, separator, from)
+	} else if child.here.remove(m, from) {
 		child.here = nil
 	}
 	if child.here == nil && child.rest == nil && len(child.children) == 0 {

@@ -1,19 +1,21 @@
 package channel
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	"sluice/channel/message"
 )
 
-// Subscription is the interest of one Subscriber in subtopics of one Destination. Its methods are safe for concurrent use and do not block.
+// Subscription is the interest of one Subscriber in subtopics of one Destination, each with a selector or without. Its methods are safe for concurrent use and do not block; a selector that no other
+// subscription has is compiled, which may take milliseconds.
 type Subscription struct {
 	id         string
 	dest       *Destination
 	subscriber Subscriber
 
-	members []*member // by topic; guarded by dest.mu
+	members []*member // by topic and selector; guarded by dest.mu
 	closed  bool      // guarded by dest.mu
 
 	last uint64 // number of the last message that was delivered; belongs to the delivering goroutine
@@ -30,46 +32,48 @@ func (s *Subscription) Number() uint64 { return s.last }
 func (s *Subscription) Destination() *Destination { return s.dest }
 
 // Add subscribes to a subtopic, which may have wildcards: "*" in the middle is exactly one part, at the end one or more. "" is for the messages
-// without a subtopic, and only for them. It may have [MaxSubtopicParts] parts. It is refused with subtopics-not-allowed, bad-subtopic, wildcard-not-allowed, already-subscribed or, once s
-// is closed, not-subscribed.
-func (s *Subscription) Add(subtopic string) *message.Error {
-	wild, err := s.dest.checkSubscribe(subtopic)
+// without a subtopic, and only for them. It may have [MaxSubtopicParts] parts. Of its messages those come that its selector chooses; the same subtopic may be there with several selectors, and a
+// message that more than one of them choose comes once. The frequency is not looked at.
+//
+// It is refused with subtopics-not-allowed, bad-subtopic, wildcard-not-allowed, bad-selector, already-subscribed or, once s is closed, not-subscribed.
+func (s *Subscription) Add(topic message.Topic) *message.Error {
+	c, err := s.Prepare([]message.Topic{topic}, nil)
 	if err != nil {
 		return err
 	}
-	s.dest.mu.Lock()
-	defer s.dest.mu.Unlock()
-	if s.closed {
-		return &message.Error{Code: message.CodeNotSubscribed}
-	}
-	i, there := s.find(subtopic)
-	if there {
-		return message.Errorf(message.CodeAlreadySubscribed, "%q", subtopic)
-	}
-	m := &member{sub: s, topic: strings.Clone(subtopic)} // not a part of a whole request, kept for as long as the subscription lives
-	s.members = slices.Insert(s.members, i, m)
-	s.dest.index.add(m, wild)
-	return nil
+	return c.Apply()
 }
 
-// Remove ends the subscription to a subtopic and reports whether there was one.
-func (s *Subscription) Remove(subtopic string) bool {
+// Remove ends the subscription to a subtopic under a selector, and reports whether there was one.
+func (s *Subscription) Remove(topic message.Topic) bool {
 	s.dest.mu.Lock()
 	defer s.dest.mu.Unlock()
-	i, there := s.find(subtopic)
+	i, there := s.find(topic)
 	if there {
-		s.dest.index.remove(s.members[i])
-		s.members = slices.Delete(s.members, i, i+1)
+		s.remove(s.members[i : i+1])
 	}
 	return there
 }
 
-// find returns where a topic is or belongs. The caller holds dest.mu.
-func (s *Subscription) find(topic string) (i int, there bool) {
-	return slices.BinarySearchFunc(s.members, topic, func(m *member, topic string) int { return strings.Compare(m.topic, topic) })
+// remove takes members out, for the messages that have no number yet. The caller holds dest.mu.
+func (s *Subscription) remove(gone []*member) {
+	from := s.dest.published.Load() + 1
+	gone = slices.Clone(gone)
+	s.members = slices.DeleteFunc(s.members, func(m *member) bool { return slices.Contains(gone, m) })
+	for _, m := range gone {
+		s.dest.index.remove(m, from)
+		s.dest.broker.choices.give(m.choice)
+	}
 }
 
-// Topics returns the subtopics, sorted; "" stands for the messages without one.
+// find returns where a topic is or belongs. The caller holds dest.mu.
+func (s *Subscription) find(topic message.Topic) (i int, there bool) {
+	return slices.BinarySearchFunc(s.members, topic, func(m *member, t message.Topic) int {
+		return cmp.Or(strings.Compare(m.topic, t.Subtopic), strings.Compare(m.choice.text(), t.Selector))
+	})
+}
+
+// Topics returns the subtopics, sorted, each once; "" stands for the messages without one.
 func (s *Subscription) Topics() []string {
 	s.dest.mu.Lock()
 	defer s.dest.mu.Unlock()
@@ -77,28 +81,59 @@ func (s *Subscription) Topics() []string {
 	for i, m := range s.members {
 		topics[i] = m.topic
 	}
+	return slices.Compact(topics)
+}
+
+// Selections returns the subtopics with their selectors, sorted.
+func (s *Subscription) Selections() []message.Topic {
+	s.dest.mu.Lock()
+	defer s.dest.mu.Unlock()
+	topics := make([]message.Topic, len(s.members))
+	for i, m := range s.members {
+		topics[i] = message.Topic{Subtopic: m.topic, Selector: m.choice.text()}
+	}
 	return topics
 }
 
-// Matches reports whether s is subscribed to m now.
-func (s *Subscription) Matches(m *message.Message) bool {
+// Len is how many there are.
+func (s *Subscription) Len() int {
 	s.dest.mu.Lock()
 	defer s.dest.mu.Unlock()
-	if m.Destination != s.dest.id {
-		return false
+	return len(s.members)
+}
+
+// Matches reports whether s is subscribed to m now, which may be any message, of the past too. The lock of the destination is not held while selectors look at it.
+func (s *Subscription) Matches(m *message.Message) bool {
+	var room [8]*choice
+	all, choices := s.candidates(m, room[:0])
+	if all {
+		return true
 	}
-	if len(m.Subtopics) == 0 {
-		_, there := s.find("")
-		return there
-	}
-	for _, subtopic := range m.Subtopics {
-		for _, member := range s.members {
-			if matchSubtopic(member.topic, subtopic, s.dest.index.separator) {
-				return true
-			}
+	for _, c := range choices {
+		if c.selector.Match(m) {
+			return true
 		}
 	}
 	return false
+}
+
+// candidates appends the selectors of which one has to choose m; all: there is a subtopic of m without a selector.
+func (s *Subscription) candidates(m *message.Message, into []*choice) (all bool, choices []*choice) {
+	if m.Destination != s.dest.id {
+		return false, nil
+	}
+	s.dest.mu.Lock()
+	defer s.dest.mu.Unlock()
+	for _, member := range s.members {
+		switch {
+		case !member.covers(m, s.dest.index.separator):
+		case member.choice == nil:
+			return true, nil
+		default:
+			into = append(into, member.choice)
+		}
+	}
+	return false, into
 }
 
 // Close ends the subscription to everything. Closing again does nothing.
@@ -110,7 +145,8 @@ func (s *Subscription) Close() {
 	}
 	s.closed = true
 	for _, m := range s.members {
-		s.dest.index.remove(m)
+		s.dest.index.remove(m, 1) // for the message under way as well
+		s.dest.broker.choices.give(m.choice)
 	}
 	s.members = nil
 	s.dest.subscribers.Add(-1)

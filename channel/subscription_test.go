@@ -84,7 +84,7 @@ func TestSubtopicsAreChecked(t *testing.T) {
 		{"pairs", "a.*", message.CodeBadSubtopic, message.CodeBadSubtopic},
 	} {
 		d := b.Destination(test.destination)
-		if got := code(d.Subscribe("s", &client{}).Add(test.topic)); got != test.subscribe {
+		if got := code(d.Subscribe("s", &client{}).Add(message.Topic{Subtopic: test.topic})); got != test.subscribe {
 			t.Errorf("%s: subscribe to %.20q: %v", test.destination, test.topic, got)
 		}
 		if got := code(d.CheckSend([]string{test.topic})); got != test.send {
@@ -95,7 +95,7 @@ func TestSubtopicsAreChecked(t *testing.T) {
 		if err := d.CheckSend(nil); err != nil {
 			t.Errorf("%s: no subtopic: %v", d.Definition().ID, err)
 		}
-		if err := d.Subscribe("s", &client{}).Add(""); err != nil {
+		if err := d.Subscribe("s", &client{}).Add(message.Topic{Subtopic: ""}); err != nil {
 			t.Errorf("%s: no subtopic: %v", d.Definition().ID, err)
 		}
 	}
@@ -112,21 +112,21 @@ func TestSubscriptionLife(t *testing.T) {
 	if s.ID() != "id" || s.Destination() != d || d.Subscribers() != 1 || !slices.Equal(s.Topics(), []string{"", "a.*", "b"}) {
 		t.Errorf("%q %v %d %q", s.ID(), s.Destination() == d, d.Subscribers(), s.Topics())
 	}
-	if got := code(s.Add("a.*")); got != message.CodeAlreadySubscribed {
+	if got := code(s.Add(message.Topic{Subtopic: "a.*"})); got != message.CodeAlreadySubscribed {
 		t.Errorf("again: %v", got)
 	}
 	publish(t, b, "news", "", "a.x", "b", "c")
 	if got := c.take(); got != " a.x b" {
 		t.Errorf("got %q", got)
 	}
-	if !s.Remove("b") || s.Remove("b") || s.Remove("never") || !s.Remove("") {
+	if !s.Remove(message.Topic{Subtopic: "b"}) || s.Remove(message.Topic{Subtopic: "b"}) || s.Remove(message.Topic{Subtopic: "never"}) || !s.Remove(message.Topic{Subtopic: ""}) {
 		t.Error("Remove")
 	}
 	publish(t, b, "news", "", "a.x", "b")
 	if got := c.take(); got != "a.x" {
 		t.Errorf("got %q", got)
 	}
-	if err := s.Add("b"); err != nil {
+	if err := s.Add(message.Topic{Subtopic: "b"}); err != nil {
 		t.Errorf("back again: %v", err)
 	}
 	publish(t, b, "news", "b")
@@ -136,10 +136,10 @@ func TestSubscriptionLife(t *testing.T) {
 	s.Close()
 	s.Close()
 	publish(t, b, "news", "a.x", "b")
-	if got := c.take(); got != "" || d.Subscribers() != 0 || len(s.Topics()) != 0 || s.Remove("b") || s.Matches(&message.Message{Destination: "news", Subtopics: []string{"b"}}) {
+	if got := c.take(); got != "" || d.Subscribers() != 0 || len(s.Topics()) != 0 || s.Remove(message.Topic{Subtopic: "b"}) || s.Matches(&message.Message{Destination: "news", Subtopics: []string{"b"}}) {
 		t.Errorf("after Close: %q, %d subscribers, topics %q", got, d.Subscribers(), s.Topics())
 	}
-	if got := code(s.Add("b")); got != message.CodeNotSubscribed {
+	if got := code(s.Add(message.Topic{Subtopic: "b"})); got != message.CodeNotSubscribed {
 		t.Errorf("after Close: %v", got)
 	}
 }
@@ -176,11 +176,11 @@ func FuzzMatching(f *testing.F) {
 		for i, topic := range []string{one, two, three} {
 			c := &client{}
 			s := d.Subscribe(fmt.Sprint(i), c)
-			if !utf8.ValidString(topic) || s.Add(topic) != nil {
+			if !utf8.ValidString(topic) || s.Add(message.Topic{Subtopic: topic}) != nil {
 				continue
 			}
 			if keep>>i&1 == 0 {
-				s.Remove(topic)
+				s.Remove(message.Topic{Subtopic: topic})
 				continue
 			}
 			clients[topic] = c

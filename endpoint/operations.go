@@ -130,20 +130,12 @@ func (x *Exchange) subscribe(req *message.Request, reply func([]byte)) *message.
 	return x.subscribed(d, req.Headers.Topics(), req, reply)
 }
 
-func subtopics(topics []message.Topic) []string {
-	names := make([]string, len(topics))
-	for i, t := range topics {
-		names[i] = t.Subtopic
-	}
-	return names
-}
-
 func (x *Exchange) subscribed(d *channel.Destination, topics []message.Topic, req *message.Request, reply func([]byte)) *message.Error {
 	begin, err := pastOf(req).cursor()
 	if err != nil {
 		return err
 	}
-	s, standing, err := x.Client.SubscribeFrom(d, subtopics(topics), begin, req.MessageID)
+	s, standing, err := x.Client.SubscribeFrom(d, topics, begin, req.MessageID)
 	if err != nil {
 		return err
 	}
@@ -179,7 +171,7 @@ func (x *Exchange) multiSubscribe(req *message.Request, reply func([]byte)) *mes
 	if _, err := x.destination(req); err != nil { // the user may have changed since
 		return err
 	}
-	if err := s.Change(subtopics(req.Headers.AddSub), subtopics(req.Headers.RemSub), req.MessageID); err != nil {
+	if err := s.Change(req.Headers.AddSub, req.Headers.RemSub, req.MessageID); err != nil {
 		return err
 	}
 	s.SetFrequency(req.Headers.MaxFrequency, req.Headers.AddSub, req.Headers.RemSub)

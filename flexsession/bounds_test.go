@@ -20,20 +20,20 @@ func TestSubscriptionsAndSubtopicsAreBounded(t *testing.T) {
 			}
 		}
 		s := h.subscribe(t, c, "a", "b")
-		refused("a change beyond the limit", s.Change([]string{"c", "d", "e"}, nil, ""))
-		if err := s.Change([]string{"c", "d"}, nil, ""); err != nil {
+		refused("a change beyond the limit", s.Change(topics("c", "d", "e"), nil, ""))
+		if err := s.Change(topics("c", "d"), nil, ""); err != nil {
 			t.Fatal(err)
 		}
-		_, err := c.Subscribe(chat, []string{"x"}, "")
+		_, err := c.Subscribe(chat, topics("x"), "")
 		refused("a subscription beyond the limit", err)
-		if err := s.Change(nil, []string{"c", "never there"}, ""); err != nil {
+		if err := s.Change(nil, topics("c", "never there"), ""); err != nil {
 			t.Fatal(err)
 		}
 		other := h.subscribe(t, c, "x")
 		if err := c.Unsubscribe(s.ID(), ""); err != nil {
 			t.Fatal(err)
 		}
-		if err := other.Change([]string{"1", "2", "3"}, nil, ""); err != nil {
+		if err := other.Change(topics("1", "2", "3"), nil, ""); err != nil {
 			t.Errorf("after an unsubscribe: %v", err)
 		}
 		if n := chat.Subscribers(); n != 1 {

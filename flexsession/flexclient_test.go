@@ -52,9 +52,17 @@ func (h *house) client(t testing.TB) *FlexClient {
 	return c
 }
 
-func (h *house) subscribe(t testing.TB, c *FlexClient, topics ...string) *MessageClient {
+// topics are subtopics without a selector.
+func topics(subtopics ...string) (all []message.Topic) {
+	for _, subtopic := range subtopics {
+		all = append(all, message.Topic{Subtopic: subtopic})
+	}
+	return all
+}
+
+func (h *house) subscribe(t testing.TB, c *FlexClient, subtopics ...string) *MessageClient {
 	t.Helper()
-	s, err := c.Subscribe(h.broker.Destination("chat"), topics, "")
+	s, err := c.Subscribe(h.broker.Destination("chat"), topics(subtopics...), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +275,7 @@ func TestLimits(t *testing.T) {
 		}
 		h.subscribe(t, c, "a")
 		h.subscribe(t, c, "b")
-		if _, err := c.Subscribe(h.broker.Destination("chat"), []string{"c"}, ""); err == nil || err.Code != message.CodeLimitSubscriptions {
+		if _, err := c.Subscribe(h.broker.Destination("chat"), topics("c"), ""); err == nil || err.Code != message.CodeLimitSubscriptions {
 			t.Errorf("a third subscription: %v", err)
 		}
 	})
@@ -277,11 +285,11 @@ func TestLimits(t *testing.T) {
 func TestRefusedSubscribe(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, h *house) {
 		c := h.client(t)
-		if _, err := c.Subscribe(h.broker.Destination("chat"), []string{"a", "b..c"}, ""); err == nil || err.Code != message.CodeBadSubtopic {
+		if _, err := c.Subscribe(h.broker.Destination("chat"), topics("a", "b..c"), ""); err == nil || err.Code != message.CodeBadSubtopic {
 			t.Errorf("got %v", err)
 		}
 		s := h.subscribe(t, c, "a")
-		if err := s.Change([]string{"x", ".y"}, []string{"a"}, ""); err == nil || fmt.Sprint(s.Topics()) != "[a]" {
+		if err := s.Change(topics("x", ".y"), topics("a"), ""); err == nil || fmt.Sprint(s.Topics()) != "[a]" {
 			t.Errorf("a refused change: %v, topics now %v", err, s.Topics())
 		}
 		if waiting, _ := c.Depth(); waiting != 1 {

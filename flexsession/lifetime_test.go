@@ -83,7 +83,7 @@ func TestCreatedComesBeforeDestroyed(t *testing.T) {
 			subscribed := make(chan struct{})
 			all.Go(func() {
 				defer close(subscribed)
-				c.Subscribe(h.broker.Destination("chat"), []string{"a"}, "")
+				c.Subscribe(h.broker.Destination("chat"), topics("a"), "")
 			})
 			runtime.Gosched()
 			c.End(cause)
@@ -129,7 +129,7 @@ func TestListenerEndsWhatBegins(t *testing.T) {
 	}
 	h := newHouse(t, func(o *Options) { o.Listeners = []Listener{refuse, l.listener()} })
 	c := h.client(t)
-	if _, err := c.Subscribe(h.broker.Destination("chat"), []string{"a"}, ""); err != nil {
+	if _, err := c.Subscribe(h.broker.Destination("chat"), topics("a"), ""); err != nil {
 		t.Fatal(err)
 	}
 	c.End(cause)

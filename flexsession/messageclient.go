@@ -22,6 +22,8 @@ type MessageClient struct {
 	replay *replay // its way through the past; nil: it is live. Guarded by client.mu
 	first  uint64  // number of the first message that is delivered to it live: those before it were replayed. Guarded by client.mu
 	got    uint64  // the broker's count at the last message that was put into the outbox for it. Guarded by client.mu
+
+	changes, seen uint32 // how often what it chooses was changed, and how many of these the last Deliver knew of. Guarded by client.mu
 }
 
 // ID is the clientId by which requests and deliveries name the subscription.
@@ -47,6 +49,11 @@ func (s *MessageClient) Deliver(m *message.Message, sub *channel.Subscription) (
 	}
 	if s.closed || c.ended != nil || m.Order < s.first || s.got == sub.Number() {
 		return false
+	}
+	if s.seen != s.changes { // m may have been under way, and chosen by what the subscription no longer has
+		if s.seen = s.changes; !s.sub.Matches(m) {
+			return false
+		}
 	}
 	s.got = sub.Number()
 	if len(s.dest.members) == 1 {
@@ -92,7 +99,7 @@ func (s *MessageClient) touch() {
 func (s *MessageClient) Flush() { s.client.Flush() }
 
 // Subscribe makes a subscription on d with the given subtopics ("" for messages without one), and puts a subscription-state line where it takes effect. The caller has checked the user's rights.
-func (c *FlexClient) Subscribe(d *channel.Destination, topics []string, correlationID string) (*MessageClient, *message.Error) {
+func (c *FlexClient) Subscribe(d *channel.Destination, topics []message.Topic, correlationID string) (*MessageClient, *message.Error) {
 	s, _, err := c.SubscribeFrom(d, topics, channel.Cursor{}, correlationID)
 	return s, err
 }
@@ -100,7 +107,7 @@ func (c *FlexClient) Subscribe(d *channel.Destination, topics []string, correlat
 // SubscribeFrom is Subscribe for a subscription that begins in the past, with the messages from there on. What it says of where the subscription stands is also in the subscription-state line; another one
 // ("live") stands where the past ends, and a loss line where something of it is missing. A destination with last values brings the newest message of each subtopic first to who does not ask for more.
 // The errors of the past are history-not-kept and bad-field.
-func (c *FlexClient) SubscribeFrom(d *channel.Destination, topics []string, begin channel.Cursor, correlationID string) (*MessageClient, message.Standing, *message.Error) {
+func (c *FlexClient) SubscribeFrom(d *channel.Destination, topics []message.Topic, begin channel.Cursor, correlationID string) (*MessageClient, message.Standing, *message.Error) {
 	var standing message.Standing
 	if err := c.roomFor(1, len(topics)); err != nil {
 		return nil, standing, err
@@ -255,42 +262,50 @@ func (c *FlexClient) Unsubscribe(id, correlationID string) *message.Error {
 	return nil
 }
 
-// Change adds and removes subtopics of a subscription (multi_subscribe), and puts a subscription-state line behind the change. At the first subtopic that is refused it
-// stops and takes back what it added.
-func (s *MessageClient) Change(add, remove []string, correlationID string) *message.Error {
+// Change adds and removes subtopics of a subscription, or gives them other selectors (multi_subscribe), and puts a subscription-state line exactly where that takes effect: what comes before the line was
+// chosen as it was, what follows as it is now, and what both choose comes once. Where anything is refused, nothing changes.
+func (s *MessageClient) Change(add, remove []message.Topic, correlationID string) *message.Error {
 	c := s.client
-	if err := c.roomFor(0, len(add)); err != nil {
+	change, err := s.sub.Prepare(add, remove) // without the lock, for which deliveries wait
+	if err != nil {
 		return err
 	}
-	for i, topic := range add {
-		if err := s.sub.Add(topic); err != nil {
-			for _, done := range add[:i] {
-				s.sub.Remove(done)
-			}
-			return err
-		}
-	}
-	topics := len(add)
-	for _, topic := range remove {
-		if s.sub.Remove(topic) {
-			topics--
-		}
-	}
 	c.mu.Lock()
-	if c.ended == nil {
-		c.topics += topics
-		c.reviewGate(s.dest)
-		c.push(own(stateLine("multi_subscribe", s, correlationID, message.Standing{})))
+	if err := s.change(change); err != nil {
+		c.mu.Unlock()
+		return err
 	}
+	c.reviewGate(s.dest)
+	c.push(own(stateLine("multi_subscribe", s, correlationID, message.Standing{})))
 	c.mu.Unlock()
 	c.Flush()
+	return nil
+}
+
+// change makes a change if there is room for it. The caller holds c.mu.
+func (s *MessageClient) change(change *channel.Change) *message.Error {
+	c, growth := s.client, change.Growth()
+	limit := c.registry.options().MaxSubscriptions
+	switch {
+	case s.closed || c.ended != nil:
+		change.Drop()
+		return message.Errorf(message.CodeNotSubscribed, "%s", s.ID())
+	case growth > 0 && c.topics+growth > limit:
+		change.Drop()
+		return &message.Error{Code: message.CodeLimitSubscriptions, Value: limit}
+	}
+	if err := change.Apply(); err != nil {
+		return err
+	}
+	c.topics += growth
+	s.changes++
 	return nil
 }
 
 // remove takes s out of the client's tables; nothing is delivered by it any more. The caller holds c.mu.
 func (c *FlexClient) remove(s *MessageClient) {
 	delete(c.subs, s.ID())
-	c.topics -= len(s.Topics())
+	c.topics -= s.sub.Len()
 	s.closed = true
 	s.endReplay()
 	s.dest.members = slices.DeleteFunc(s.dest.members, func(o *MessageClient) bool { return o == s })

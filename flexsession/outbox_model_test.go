@@ -327,7 +327,7 @@ func modelRound(t *testing.T, seed uint64) bool {
 	c.Attach(tr, 1, 0)
 	ins := make([]*interest, len(m.dests))
 	for i, d := range m.dests {
-		s, err := c.Subscribe(h.broker.Destination(d.id), []string{""}, "")
+		s, err := c.Subscribe(h.broker.Destination(d.id), topics(""), "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -200,7 +200,7 @@ func TestSubscriptionTimeout(t *testing.T) {
 	living(t, channel.ChannelDefinition{Kind: channel.WebSocket}, nil, func(t *testing.T, l *life) {
 		tr := l.on()
 		epoch := l.c.Attach(tr, 1, 0).Epoch
-		s, err := l.c.Subscribe(l.broker.Destination("quiet"), []string{""}, "")
+		s, err := l.c.Subscribe(l.broker.Destination("quiet"), topics(""), "")
 		if err != nil {
 			t.Fatal(err)
 		}

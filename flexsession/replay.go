@@ -182,13 +182,14 @@ func (c *FlexClient) readPage() (again bool) {
 	if len(r.held) > 0 {
 		r.give()
 	} else {
+		changes := r.sub.changes
 		c.mu.Unlock()
 		p, err := r.page(c.registry.readers.page)
 		c.mu.Lock()
 		if err != nil { // it cannot know what it misses
 			p = channel.Page{Missing: new(channel.Missing), Done: true, Head: r.ignored}
 		}
-		if r.sub.replay == r { // it may have ended meanwhile
+		if r.sub.replay == r && r.sub.changes == changes { // it may have ended meanwhile; and a page of other subtopics is read again
 			r.take(p)
 		}
 	}

@@ -53,7 +53,7 @@ func TestLateDeliveryBesideAReplay(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, h *house) {
 		h.keep(t, channel.History{MaxMessages: 100})
 		hold := make(blocker)
-		if err := h.broker.Destination("chat").Subscribe("blocker", hold).Add("b"); err != nil {
+		if err := h.broker.Destination("chat").Subscribe("blocker", hold).Add(message.Topic{Subtopic: "b"}); err != nil {
 			t.Fatal(err)
 		}
 		r := newReader(h.client(t))

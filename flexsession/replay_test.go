@@ -77,7 +77,7 @@ func (h *house) tap(t testing.TB) *tap {
 	p := &tap{}
 	s := h.broker.Destination("chat").Subscribe("tap", p)
 	for _, topic := range []string{"", "*"} {
-		if err := s.Add(topic); err != nil {
+		if err := s.Add(message.Topic{Subtopic: topic}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -172,13 +172,13 @@ func (r *reader) all(t testing.TB) {
 	}
 }
 
-func (r *reader) subscribe(t testing.TB, h *house, begin channel.Cursor, topics ...string) (*MessageClient, message.Standing) {
+func (r *reader) subscribe(t testing.TB, h *house, begin channel.Cursor, subtopics ...string) (*MessageClient, message.Standing) {
 	t.Helper()
-	s, standing, err := r.c.SubscribeFrom(h.broker.Destination("chat"), topics, begin, "")
+	s, standing, err := r.c.SubscribeFrom(h.broker.Destination("chat"), topics(subtopics...), begin, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.topics[s.ID()], r.begin[s.ID()] = topics, begin
+	r.topics[s.ID()], r.begin[s.ID()] = subtopics, begin
 	return s, standing
 }
 
@@ -510,7 +510,7 @@ func TestReplayIsAheadOfDelivery(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, h *house) {
 		h.keep(t, channel.History{MaxMessages: 100})
 		hold := make(blocker)
-		if err := h.broker.Destination("chat").Subscribe("blocker", hold).Add("b"); err != nil {
+		if err := h.broker.Destination("chat").Subscribe("blocker", hold).Add(message.Topic{Subtopic: "b"}); err != nil {
 			t.Fatal(err)
 		}
 		m, err := message.New("chat", []string{"b"}, json.RawMessage("1"), nil, "held up", time.Now())
@@ -639,12 +639,12 @@ func TestNoPast(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, h *house) {
 		c, d := h.client(t), h.broker.Destination("chat")
 		for _, begin := range []channel.Cursor{{From: channel.FromLast, Last: 1}, {From: channel.FromEarliest}, {From: channel.FromTime}} {
-			if _, _, err := c.SubscribeFrom(d, []string{"a"}, begin, ""); err == nil || err.Code != message.CodeHistoryNotKept {
+			if _, _, err := c.SubscribeFrom(d, topics("a"), begin, ""); err == nil || err.Code != message.CodeHistoryNotKept {
 				t.Errorf("%+v: %v", begin, err)
 			}
 		}
 		h.keep(t, channel.History{MaxMessages: 10})
-		if _, _, err := c.SubscribeFrom(d, []string{"a"}, channel.Cursor{From: channel.FromPosition, Position: "mine"}, ""); err == nil || err.Code != message.CodeBadField {
+		if _, _, err := c.SubscribeFrom(d, topics("a"), channel.Cursor{From: channel.FromPosition, Position: "mine"}, ""); err == nil || err.Code != message.CodeBadField {
 			t.Errorf("not a position: %v", err)
 		}
 		if n := d.Subscribers(); n != 0 {

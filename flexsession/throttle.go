@@ -28,10 +28,10 @@ type delayed struct {
 
 // asked is the frequency that a subscription was asked to keep to.
 type asked struct {
-	all    float64            // DSMaxFrequency; zero or less: none
-	topics map[string]float64 // of single topics
-	rate   channel.Rate       // the lowest of them
-	held   int                // messages that wait for it
+	all    float64                   // DSMaxFrequency; zero or less: none
+	topics map[message.Topic]float64 // of single topics
+	rate   channel.Rate              // the lowest of them
+	held   int                       // messages that wait for it
 }
 
 // SetFrequency holds the subscription to a number of messages per second: the lowest of all, of those of its topics, and of what throttle-outbound allows. Zero or less is no limit. A frequency for all of zero
@@ -44,14 +44,14 @@ func (s *MessageClient) SetFrequency(all float64, add, remove []message.Topic) {
 		if all <= 0 && !slices.ContainsFunc(add, func(t message.Topic) bool { return t.MaxFrequency > 0 }) {
 			return
 		}
-		s.asked = &asked{topics: map[string]float64{}}
+		s.asked = &asked{topics: map[message.Topic]float64{}}
 	}
 	for _, t := range remove {
-		delete(s.asked.topics, t.Subtopic)
+		delete(s.asked.topics, unthrottled(t))
 	}
 	for _, t := range add {
 		if t.MaxFrequency > 0 {
-			s.asked.topics[strings.Clone(t.Subtopic)] = t.MaxFrequency
+			s.asked.topics[unthrottled(t)] = t.MaxFrequency
 		}
 	}
 	if all > 0 {
@@ -65,6 +65,11 @@ func (s *MessageClient) SetFrequency(all float64, add, remove []message.Topic) {
 	if s.dest.gate != nil {
 		c.rearm(s.dest)
 	}
+}
+
+// unthrottled is a topic without its frequency, and not a part of a whole request.
+func unthrottled(t message.Topic) message.Topic {
+	return message.Topic{Subtopic: strings.Clone(t.Subtopic), Selector: strings.Clone(t.Selector)}
 }
 
 // lower is the lower of two frequencies, of which zero or less is none.

@@ -103,6 +103,7 @@ const (
 	CodeInternal                Code = 4550 // The server could not do this.
 	CodeBadConfiguration        Code = 4551 // The configuration has mistakes; nothing has changed.
 	CodeHistoryNotKept          Code = 4552 // The destination keeps no messages of the past.
+	CodeBadSelector             Code = 4553 // The selector is not well formed, or selectors are not allowed there.
 	CodeThrottled               Code = 4554 // Messages come faster than the destination takes them.
 )
 

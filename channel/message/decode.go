@@ -3,7 +3,6 @@ package message
 import (
 	"bytes"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -284,21 +283,6 @@ func (d *decoder) check() {
 	case r.Type != TypeAsync && r.Operation == "":
 		d.refuse(CodeBadField, fieldOperation, "missing")
 	}
-	d.unserved()
-}
-
-// unserved refuses by name what this server does not do.
-func (d *decoder) unserved() {
-	r := d.request
-	refuse := func(asked bool, f field) {
-		if asked {
-			d.refuse(CodeNotServed, f, "not served")
-		}
-	}
-	refuse(r.Headers.Selector != "", headerDSSelector)
-	selected := func(t Topic) bool { return t.Selector != "" }
-	refuse(slices.ContainsFunc(r.Headers.AddSub, selected), headerDSAddSub)
-	refuse(slices.ContainsFunc(r.Headers.RemSub, selected), headerDSRemSub)
 }
 
 // excerpt shortens what a client sent, for an error.

@@ -185,9 +185,11 @@ func (d *decoder) topics(f field, into *[]Topic) bool {
 	*into = make([]Topic, len(entries))
 	for i, entry := range entries {
 		var t Topic
-		var rest, frequency string
-		t.Subtopic, rest, _ = strings.Cut(entry, topicSeparator)
-		t.Selector, frequency, _ = strings.Cut(rest, topicSeparator)
+		var frequency string
+		t.Subtopic, t.Selector, _ = strings.Cut(entry, topicSeparator)
+		if last := strings.LastIndex(t.Selector, topicSeparator); last >= 0 && !strings.Contains(t.Selector[last:], "'") { // else it stands in a text of the selector
+			t.Selector, frequency = t.Selector[:last], t.Selector[last+len(topicSeparator):]
+		}
 		ok := frequency == ""
 		if !ok {
 			t.MaxFrequency, ok = parseFrequency(frequency)

@@ -192,6 +192,11 @@ func destinationProbes() []probe {
 			want: seen("bad-subtopic", "ok, and gets what is sent to a-b")},
 		{setting: de + "properties/server/disallow-wildcard-subtopics", common: topics, add: page{"chat-server": "<disallow-wildcard-subtopics>true</disallow-wildcard-subtopics>"},
 			see: subscribed("a.*"), want: seen("ok", "wildcard-not-allowed disallow-wildcard-subtopics=true")},
+		{setting: de + "properties/server/allow-selectors", add: page{"chat-server": "<allow-selectors>false</allow-selectors>"},
+			see: func(w *world) string {
+				return says(w.Connect(channel.WebSocket).Do("command", `"operation":"subscribe","destination":"chat","headers":{"DSSelector":"a = 1"}`))
+			},
+			want: seen("ok", "bad-selector allow-selectors=false")},
 	}
 }
 

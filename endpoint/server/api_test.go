@@ -180,7 +180,6 @@ func TestAPIRefusesBadRequests(t *testing.T) {
 			{"POST", "/publish", `{"destination":"chat","subtopic":"a..b","body":1}`, message.CodeBadSubtopic},
 			{"POST", "/publish", `{"destination":"chat","subtopic":"a.*","body":1}`, message.CodeWildcardPublish},
 			{"POST", "/publish", `{"destination":"chat","messageId":"` + strings.Repeat("x", 257) + `"}`, message.CodeBadField},
-			{"POST", "/publish", `{"destination":"chat","headers":{"DSSelector":"a=1"}}`, message.CodeNotServed},
 			{"POST", "/publish", `{"destination":"chat","body":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, message.CodeMessageTooDeep},
 			{"POST", "/broadcast", `{"destination":"chat","body":1}`, message.CodeBadField},
 			{"POST", "/broadcast", `{"destination":"chat","subtopics":["a","*"]}`, message.CodeWildcardPublish},

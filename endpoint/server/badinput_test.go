@@ -55,8 +55,10 @@ var badLines = []struct {
 	{"a second connect", `{"type":"command","operation":"client_ping","headers":{"DSId":"nil"}}`, message.CodeAlreadyConnected, ""},
 
 	{"remoting", `{"type":"remoting","operation":"x"}`, message.CodeNotServed, "remoting"},
-	{"a selector", `{"type":"command","operation":"subscribe","destination":"chat","headers":{"DSSelector":"a = 1"}}`, message.CodeNotServed, "DSSelector"},
-	{"a selector of a multi_subscribe", `{"type":"command","operation":"multi_subscribe","destination":"chat","headers":{"DSAddSub":["a_;_b = 1"]}}`, message.CodeNotServed, "DSAddSub"},
+	{"a bad selector", `{"type":"command","operation":"subscribe","destination":"chat","headers":{"DSSelector":"a == 1"}}`, message.CodeBadSelector, "character 4: "},
+	{"one that compares what cannot be compared", `{"type":"command","operation":"subscribe","destination":"chat","headers":{"DSSelector":"a > 'text'"}}`, message.CodeBadSelector, "character "},
+	{"too long a selector", `{"type":"command","operation":"subscribe","destination":"chat","headers":{"DSSelector":"` + strings.Repeat("a", 4097) + `"}}`, message.CodeBadField, "4096"},
+	{"a bad selector of a multi_subscribe", `{"type":"command","operation":"multi_subscribe","destination":"chat","headers":{"DSAddSub":["a_;_b = 1","b_;_b = "]}}`, message.CodeBadSelector, "character 5: "},
 
 	{"publishing to a wildcard", `{"type":"async","destination":"chat","headers":{"DSSubtopic":"a.*"}}`, message.CodeWildcardPublish, "a.*"},
 	{"publishing to a wildcard among others", `{"type":"async","destination":"chat","headers":{"DSSubtopic":["a","*"]}}`, message.CodeWildcardPublish, "*"},

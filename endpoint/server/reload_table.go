@@ -93,6 +93,7 @@ var (
 		{"AllowSubtopics", "properties/server/allow-subtopics", atOnce, nil},
 		{"SubtopicSeparator", "properties/server/subtopic-separator", atStart, func(v any) any { return cmp.Or(v.(string), ".") }},
 		{"DisallowWildcardSubtopics", "properties/server/disallow-wildcard-subtopics", atOnce, nil},
+		{"DisallowSelectors", "properties/server/allow-selectors", atOnce, func(v any) any { return !v.(bool) }}, // of subscriptions made from then on
 		{"History", "properties/server/history/max-messages", atOnce, func(v any) any { return v.(channel.History).MaxMessages }},
 		{"History", "properties/server/history/max-bytes", atOnce, func(v any) any { return v.(channel.History).MaxBytes }},
 		{"History", "properties/server/history/time-minutes", atOnce, func(v any) any { return v.(channel.History).MaxAge }},

@@ -70,7 +70,8 @@ func (e *Endpoint) subscribe(c *flexsession.FlexClient, r *http.Request) *messag
 	if err != nil {
 		return err
 	}
-	_, _, err = c.SubscribeFrom(d, []string{subtopic}, begin, "")
+	topic := message.Topic{Subtopic: subtopic, Selector: r.URL.Query().Get("selector")}
+	_, _, err = c.SubscribeFrom(d, []message.Topic{topic}, begin, "")
 	return err
 }
 

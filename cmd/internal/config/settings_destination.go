@@ -87,6 +87,8 @@ func destinationSettings() []Setting {
 				set: de(func(d *destinationDraft, v Value) { d.SubtopicSeparator, d.separatorAt = v.Text, v.at })},
 			Setting{Name: "disallow-wildcard-subtopics", Kind: Bool, Default: "false", From: blazeDS, Doc: "Nobody may subscribe with *.",
 				set: de(func(d *destinationDraft, v Value) { d.DisallowWildcardSubtopics = v.Bool })},
+			Setting{Name: "allow-selectors", Kind: Bool, Default: "true", From: sluice, Doc: "Subscribers may choose messages by their headers, with selectors. Each different one costs the server some work for each message of the subtopic; subscriptions that have one already keep it.",
+				set: de(func(d *destinationDraft, v Value) { d.DisallowSelectors = !v.Bool })},
 			Setting{Name: "message-time-to-live", Kind: Millis, Min: anyNegative, Default: "-1", Zero: "never", Negative: "what the publisher says", From: blazeDS, Doc: "How long a message is worth delivering: one whose time is over before it is handed to a connection is not, and one that was is not sent again. It replaces the publisher's timeToLive.",
 				set: de(func(d *destinationDraft, v Value) {
 					switch d.MessageTimeToLive = v.Dur; {
@@ -116,7 +118,6 @@ func javaDestinationSettings() []Setting {
 	return slices.Concat(
 		within(ScopeDestination, "properties/server",
 			Setting{Name: "durable", Kind: Bool, Default: "false", Status: NotServed, Refused: true, Harmless: []string{"false"}, From: blazeDS, Doc: "Messages are kept for subscribers that are away."},
-			Setting{Name: "selectors", Kind: Opaque, Status: NotServed, Refused: true, From: sluice, Doc: "Subscribers choose messages by their headers."},
 			Setting{Name: "cluster-message-routing", Kind: Enum, Enum: []string{"server-to-server", "broadcast", "none"}, Strict: true, Status: JavaOnly, Quiet: true, Instead: "this version runs on one node", From: blazeDS, Doc: "Which nodes of a cluster get a message."},
 			Setting{Name: "max-cache-size", Kind: Text, Status: JavaOnly, Instead: "BlazeDS has not read it for long, either", From: blazeDS, Doc: "Left over in old samples."},
 		),

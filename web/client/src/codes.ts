@@ -85,6 +85,7 @@ const rows: readonly (readonly [code: number, name: string, sentence: string, ki
 	[4550,"internal","The server could not do this.","refused","yes"],
 	[4551,"bad-configuration","The configuration has mistakes; nothing has changed.","refused","no"],
 	[4552,"history-not-kept","The destination keeps no messages of the past.","refused","yes","history"],
+	[4553,"bad-selector","The selector is not well formed, or selectors are not allowed there.","refused","yes"],
 	[4554,"throttled","Messages come faster than the destination takes them.","refused","yes","max-frequency",1000],
 ];
 
