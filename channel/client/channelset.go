@@ -24,6 +24,8 @@ type ChannelSet struct {
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	channels []Channel // those there are, with their URLs; nil: to be asked for. Only run uses it
+	mover    mover     // likewise
+	moves    chan *move
 	wall     func() time.Time
 	wake     chan struct{} // capacity 1: there is something to send
 	arrived  chan struct{} // capacity 1: there is something in the inbox
@@ -65,7 +67,7 @@ func New(opts Options) (*ChannelSet, error) {
 	}
 	cs := &ChannelSet{
 		opts: opts, prefix: hex.EncodeToString(seed[:]) + "-", slots: make(chan struct{}, opts.MaxOpen), http: newHTTPClient(opts),
-		wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), drained: make(chan struct{}, 1),
+		moves: make(chan *move), wake: make(chan struct{}, 1), arrived: make(chan struct{}, 1), drained: make(chan struct{}, 1),
 		ready: make(chan struct{}), over: make(chan struct{}),
 		session: newSession(), user: opts.User, password: opts.Password, wall: wallClock,
 	}

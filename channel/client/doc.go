@@ -22,6 +22,7 @@
 //     (reliable-reconnect-duration-millis; 0: no longer than its WebSocket). The set comes back on whichever channel works, goes on where it was, and
 //     repeats what was not answered. When the server has ended the client, the set becomes a new one: it logs in and subscribes again, [Event.Resumed]
 //     is false, and only then do calls whose outcome is unknown fail with [ErrInDoubt].
+//   - The best channel. After a fallback the set goes back by itself to a better one, once that has proved itself ([Moved]), without an interruption; [ChannelSet.MoveTo] does it on request.
 //   - The past. On a destination with history a [Consumer] keeps its position by itself, and goes on behind it also with a new client: still nothing is lost or doubled. It can begin in the past
 //     ([ConsumerOptions].From), and store its position to go on in another life of the program. What is gone all the same is told where it is missing, as [Loss].
 //   - Life. Its heartbeats keep the session alive, and a server that has gone without a word is found: one that leaves a heartbeat unanswered for

@@ -8,6 +8,8 @@ type EventKind string
 const (
 	// Connected: a channel is attached. Calls and messages flow.
 	Connected EventKind = "connected"
+	// Moved: another channel is attached in place of Event.From, which was still up: a better one, or the one that MoveTo named. Nothing was interrupted.
+	Moved EventKind = "moved"
 	// Disconnected: the connection was lost; after Event.Delay the channels are tried again.
 	Disconnected EventKind = "disconnected"
 	// Unreachable: no channel could be attached; after Event.Delay they are tried again.
@@ -20,6 +22,7 @@ const (
 type Event struct {
 	Kind    EventKind
 	Channel Kind // the channel it happened on; empty for Unreachable
+	From    Kind // of Moved: the channel before
 	// Resumed, of Connected: the server went on with the same client, so nothing was lost or doubled.
 	// False at the first connect, and when a new client had to be made: what was published in between is then lost to its consumers.
 	Resumed bool

@@ -214,13 +214,21 @@ func (cs *ChannelSet) attachLine(a *attachment, identify bool) []byte {
 	return fmt.Appendf(nil, `{"type":"control","operation":"attach"%s,%s%s}`+"\n", who, s.position(a), cs.promiseLocked())
 }
 
-// pollLine returns a poll, which attaches too.
-func (cs *ChannelSet) pollLine(a *attachment) []byte {
+// attachStreamLine attaches a stream that was opened before.
+func (cs *ChannelSet) attachStreamLine(a *attachment) []byte {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.session.number(a)
+	return fmt.Appendf(nil, `{"type":"control","operation":"attach","streamId":%q,%s%s}`+"\n", a.streamID, cs.session.position(a), cs.promiseLocked())
+}
+
+// pollLine returns a poll, which attaches too, and asks to be held for so long.
+func (cs *ChannelSet) pollLine(a *attachment, wait time.Duration) []byte {
 	id := cs.newID()
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	return fmt.Appendf(nil, `{"type":"command","operation":"poll","messageId":%q,"wait":%d,%s%s}`+"\n",
-		id, longestPoll.Milliseconds(), cs.session.position(a), cs.promiseLocked())
+		id, wait.Milliseconds(), cs.session.position(a), cs.promiseLocked())
 }
 
 func (s *session) position(a *attachment) string {

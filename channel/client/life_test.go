@@ -86,6 +86,26 @@ func TestFallback(t *testing.T) {
 	wantNext(t, c, "1")
 }
 
+// A stream that is held back on the way cannot prove itself: nobody moves there.
+func TestMoveToBufferedStream(t *testing.T) {
+	f := newFake(t)
+	f.keep, f.buffered = true, true
+	var seen events
+	set := connect(t, f, Options{Channels: []Channel{{Kind: WebSocket}, {Kind: Streaming}}, OpenTimeout: 20 * time.Millisecond, OnEvent: seen.add})
+	c := subscribe(t, set, "chat", "")
+	if err := set.MoveTo(deadline(t), Streaming); err == nil || !strings.Contains(err.Error(), "holds it back") {
+		t.Errorf("moved: %v", err)
+	}
+	f.say("", 1, 1)
+	wantNext(t, c, "1")
+	if err := set.MoveTo(deadline(t), WebSocket); err != nil { // where it is
+		t.Error(err)
+	}
+	if e, lost := seen.find(Disconnected, 0); lost {
+		t.Errorf("the channel there was is lost for it: %+v", e)
+	}
+}
+
 // What answers, but is not Sluice, is tried again; the server's own "no" on every channel is final.
 func TestNothingThere(t *testing.T) {
 	f := newFake(t)
@@ -266,6 +286,7 @@ func (l *stubLink) post(_ context.Context, frame []byte) error {
 	return errors.New("lost")
 }
 func (l *stubLink) down() <-chan struct{} { return nil }
+func (l *stubLink) recede()               {}
 func (l *stubLink) close() error          { return nil }
 
 // The first requests on a new link come with all that was received, though it was told before: that may have been lost.
@@ -283,7 +304,7 @@ func TestTellAgain(t *testing.T) {
 	set.session.seq, set.session.got = 5, 5
 	for range 2 {
 		l := &stubLink{}
-		if err := set.serve(l, WebSocket, false); err == nil || err.Error() != "lost" {
+		if _, _, err := set.serve(l, Channel{Kind: WebSocket}, Event{}); err == nil || err.Error() != "lost" {
 			t.Fatal(err)
 		}
 		if len(l.frames) != 1 || !strings.Contains(l.frames[0], `"got":5`) || !strings.Contains(l.frames[0], `"seq":6`) {

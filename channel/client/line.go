@@ -33,6 +33,7 @@ type line struct {
 	Waiting   uint64   `json:"waiting"`
 	Limit     uint64   `json:"limit"`
 	ClientIDs []string `json:"clientIds"`
+	StreamID  string   `json:"streamId"`
 	Expect    uint64   `json:"expect"`
 	Reason    string   `json:"reason"`
 	spans

@@ -18,27 +18,68 @@ func (cs *ChannelSet) openPolls(ctx context.Context, url string) (link, error) {
 	if err := cs.introduce(ctx, url); err != nil {
 		return nil, err
 	}
-	life, cancel := context.WithCancelCause(cs.ctx)
-	p := &polls{uplink: uplink{cs: cs, url: url}, cancel: cancel, reception: newReception()}
+	p, life := cs.newPolls(url)
+	p.start(func() error { return p.run(life) })
+	return p, nil
+}
+
+// startPolls attaches by a poll that is answered at once, and goes on to poll.
+func (cs *ChannelSet) startPolls(ctx context.Context, url string) (link, error) {
+	p, life := cs.newPolls(url)
+	a := cs.newAttachment()
+	if err := p.exchange(ctx, a, 0); err != nil {
+		p.cancel(ErrClosed)
+		return nil, err
+	}
 	p.start(func() error {
-		for {
-			if err := p.poll(life); err != nil {
-				return err
-			}
+		if err := p.rest(life, a); err != nil {
+			return err
 		}
+		return p.run(life)
 	})
 	return p, nil
 }
 
-// poll asks once, and waits until the application has taken the answer: asking earlier would bring the same lines again.
-func (p *polls) poll(ctx context.Context) error {
-	a := p.cs.newAttachment()
-	if err := p.exchange(ctx, a); err != nil {
+func (cs *ChannelSet) newPolls(url string) (*polls, context.Context) {
+	life, cancel := context.WithCancelCause(cs.ctx)
+	return &polls{uplink: uplink{cs: cs, url: url}, cancel: cancel, reception: newReception()}, life
+}
+
+func (p *polls) run(ctx context.Context) error {
+	for {
+		a := p.cs.newAttachment()
+		if err := p.exchange(ctx, a, longestPoll); err != nil {
+			return err
+		}
+		if err := p.rest(ctx, a); err != nil {
+			return err
+		}
+	}
+}
+
+// exchange asks and takes the answer, which is due after that long at the latest.
+func (p *polls) exchange(ctx context.Context, a *attachment, wait time.Duration) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	limit := wait + p.cs.patience()
+	timer := time.AfterFunc(limit, func() { cancel(vanished("a poll was not answered for %v", limit)) })
+	defer timer.Stop()
+	resp, err := p.cs.request(ctx, p.url, p.cs.pollLine(a, wait))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := p.cs.receiveAll(ctx, watched{resp.Body, timer, p.cs.patience}, a); err != nil {
 		return err
 	}
 	if !a.answered {
 		return errors.New("the answer to a poll lacks its acknowledgement")
 	}
+	return nil
+}
+
+// rest pauses as the answer asked for, and waits until the application has taken it: to poll earlier would bring the same lines again.
+func (p *polls) rest(ctx context.Context, a *attachment) error {
 	pause := time.NewTimer(a.pause)
 	defer pause.Stop()
 	select {
@@ -56,27 +97,14 @@ func (p *polls) poll(ctx context.Context) error {
 	return nil
 }
 
-// exchange asks and takes the answer, which is due after longestPoll at the latest.
-func (p *polls) exchange(ctx context.Context, a *attachment) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	limit := longestPoll + p.cs.patience()
-	timer := time.AfterFunc(limit, func() { cancel(vanished("a poll was not answered for %v", limit)) })
-	defer timer.Stop()
-	resp, err := p.cs.request(ctx, p.url, p.cs.pollLine(a))
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	return p.cs.receiveAll(ctx, watched{resp.Body, timer, p.cs.patience}, a)
-}
-
 // allHanded tells whether the application has taken all that was received.
 func (cs *ChannelSet) allHanded() bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	return cs.session.handed.lines >= cs.session.received
 }
+
+func (p *polls) recede() { _ = p.close() }
 
 func (p *polls) close() error {
 	p.cancel(ErrClosed)

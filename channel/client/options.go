@@ -89,6 +89,10 @@ type Options struct {
 	// MaxAttempts is how many times in a row the whole list of channels may fail before the set ends. Zero means never.
 	MaxAttempts int
 
+	// UpgradeDelay is after how long a set that is not connected over the first of its channels looks whether it can be, and moves there if so ([Moved]): nothing is lost or doubled by that. The pause
+	// doubles with every attempt up to MaxUpgradeDelay, until the first channel has lasted, and is drawn at random from its upper half. Zero means 5s and 5m; a negative UpgradeDelay, never.
+	UpgradeDelay, MaxUpgradeDelay time.Duration
+
 	// MaxOpen is how many calls (publish, subscribe …) may be without an answer; one more waits. Zero means 256.
 	MaxOpen int
 	// MaxLine is the longest line taken from the server, in bytes. Zero means 8 MiB.
@@ -107,6 +111,8 @@ func (o Options) withDefaults() (Options, error) {
 	o.OpenTimeout = orDuration(o.OpenTimeout, 2*time.Second)
 	o.MinDelay = orDuration(o.MinDelay, 500*time.Millisecond)
 	o.MaxDelay = max(orDuration(o.MaxDelay, 30*time.Second), o.MinDelay)
+	o.UpgradeDelay = orDuration(o.UpgradeDelay, 5*time.Second)
+	o.MaxUpgradeDelay = max(orDuration(o.MaxUpgradeDelay, 5*time.Minute), o.UpgradeDelay)
 	o.MaxOpen = orInt(o.MaxOpen, 256)
 	o.MaxLine = orInt(o.MaxLine, 8<<20)
 	o.Buffer = orInt(o.Buffer, 64)

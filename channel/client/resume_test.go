@@ -27,6 +27,7 @@ type roads struct {
 
 	mu     sync.Mutex // guards the following
 	closed map[client.Kind]bool
+	silent map[client.Kind]bool
 	conns  map[client.Kind][]*endpointtest.Conn
 }
 
@@ -41,14 +42,14 @@ func withRoads(t *testing.T, keep time.Duration, test func(t *testing.T, r *road
 			o.Destinations = append(o.Destinations, channel.DestinationDefinition{ID: id, AllowSubtopics: true, SubtopicSeparator: ".", History: channel.History{MaxMessages: messages}})
 		}
 	}, func(t *testing.T, rig *endpointtest.Rig) {
-		test(t, &roads{Rig: rig, closed: map[client.Kind]bool{}, conns: map[client.Kind][]*endpointtest.Conn{}})
+		test(t, &roads{Rig: rig, closed: map[client.Kind]bool{}, silent: map[client.Kind]bool{}, conns: map[client.Kind][]*endpointtest.Conn{}})
 	})
 }
 
 func (r *roads) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	kind := client.Kind(strings.TrimSuffix(addr, ".test:80"))
 	r.mu.Lock()
-	closed := r.closed[kind]
+	closed, silent := r.closed[kind], r.silent[kind]
 	r.mu.Unlock()
 	if closed {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
@@ -56,6 +57,9 @@ func (r *roads) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	c, err := r.Net.Dial(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if silent {
+		c.(*endpointtest.Conn).Cut()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -73,6 +77,20 @@ func (r *roads) open(open ...client.Kind) {
 	for _, kind := range open {
 		r.closed[kind] = false
 	}
+}
+
+// shut closes one road.
+func (r *roads) shut(kind client.Kind) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed[kind] = true
+}
+
+// swallow has nothing arrive on what is dialled on a road from here on.
+func (r *roads) swallow(kind client.Kind) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.silent[kind] = true
 }
 
 // hit does something to all that is on the roads.
@@ -126,12 +144,20 @@ func (v *traveller) of(kind client.EventKind) []client.Event {
 // travel returns a set that is connected, and tries these kinds in their order.
 func (r *roads) travel(t *testing.T, try ...client.Kind) *traveller {
 	t.Helper()
+	return r.travelWith(t, client.Options{}, try...)
+}
+
+func (r *roads) travelWith(t *testing.T, opts client.Options, try ...client.Kind) *traveller {
+	t.Helper()
 	v := &traveller{}
-	opts := client.Options{Dial: r.dial, OnEvent: func(e client.Event) {
+	if opts.Dial == nil {
+		opts.Dial = r.dial
+	}
+	opts.OnEvent = func(e client.Event) {
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		v.events = append(v.events, e)
-	}}
+	}
 	for _, kind := range try {
 		scheme := "http"
 		if kind == client.WebSocket {

@@ -16,6 +16,8 @@ type link interface {
 	post(ctx context.Context, frame []byte) error
 	// down is closed when nothing is received any more.
 	down() <-chan struct{}
+	// recede makes no attachments any more: they would take the client away from the link that follows.
+	recede()
 	// close ends the link, waits for its goroutine, and returns why nothing was received any more.
 	close() error
 }
@@ -26,11 +28,11 @@ func (cs *ChannelSet) run() {
 	var lost time.Time   // when the last connection was lost
 	for {
 		began := time.Now()
-		l, kind, resumed, err := cs.open()
-		event := Event{Kind: Unreachable}
+		l, at, resumed, err := cs.open()
+		event, kind := Event{Kind: Unreachable}, at.Kind
 		if err == nil {
 			tries = 0
-			err = cs.serve(l, kind, resumed)
+			kind, err = cs.serveAll(l, at, resumed)
 			event = Event{Kind: Disconnected, Channel: kind}
 			lost = time.Now()
 		} else {
@@ -103,12 +105,29 @@ func (cs *ChannelSet) wasUnwelcome() bool {
 	return was
 }
 
+// serveAll serves a link, and those that take over from it, until the last one or the set ends. It returns where it was then, and why.
+func (cs *ChannelSet) serveAll(l link, at Channel, resumed bool) (Kind, error) {
+	event := Event{Kind: Connected, Channel: at.Kind, Resumed: resumed}
+	for {
+		began := time.Now()
+		next, to, err := cs.serve(l, at, event)
+		if cs.place(at) <= 0 && time.Since(began) > cs.opts.MaxDelay {
+			cs.mover.attempt = 0 // it has lasted
+		}
+		if err != nil {
+			return at.Kind, err
+		}
+		event = Event{Kind: Moved, Channel: to.Kind, From: at.Kind, Resumed: true}
+		l, at = next, to
+	}
+}
+
 // open tries the channels in order and returns the first link, and whether the server went on with the client there was.
 // The error is the server's last word if it was that on every channel.
-func (cs *ChannelSet) open() (l link, kind Kind, resumed bool, err error) {
+func (cs *ChannelSet) open() (l link, at Channel, resumed bool, err error) {
 	if cs.channels == nil {
 		if cs.channels, err = cs.opts.locate(cs.ctx, cs.http.client); err != nil {
-			return nil, "", false, err
+			return nil, Channel{}, false, err
 		}
 	}
 	before := cs.identity()
@@ -118,22 +137,22 @@ func (cs *ChannelSet) open() (l link, kind Kind, resumed bool, err error) {
 		l, err = cs.openChannel(channel)
 		if gone := new(goneError); errors.As(err, &gone) && known {
 			if gone.cause.final() {
-				return nil, channel.Kind, false, err
+				return nil, channel, false, err
 			}
 			cs.renew(gone.cause)
 			l, err = cs.openChannel(channel)
 		}
 		if err == nil {
-			return l, channel.Kind, before != "" && before == cs.identity(), nil
+			return l, channel, before != "" && before == cs.identity(), nil
 		}
 		if cs.ctx.Err() != nil {
-			return nil, channel.Kind, false, ErrClosed
+			return nil, channel, false, ErrClosed
 		}
 		cs.failed(channel, time.Since(began), err)
 		failures = failures.and(channel, err)
 	}
 	cs.channels = nil // they may have moved
-	return nil, "", false, failures
+	return nil, Channel{}, false, failures
 }
 
 func (cs *ChannelSet) openChannel(c Channel) (link, error) {
@@ -160,8 +179,9 @@ func (cs *ChannelSet) identity() string {
 	return cs.session.id
 }
 
-// serve sends what is to be sent until the link or the set ends, and returns why.
-func (cs *ChannelSet) serve(l link, kind Kind, resumed bool) error {
+// serve sends what is to be sent until the link or the set ends, and returns why, or until another link takes over, and returns that.
+func (cs *ChannelSet) serve(l link, at Channel, event Event) (next link, to Channel, err error) {
+	cs.settle(at)
 	cs.mu.Lock()
 	for _, c := range cs.session.open {
 		c.onLink = false
@@ -170,27 +190,41 @@ func (cs *ChannelSet) serve(l link, kind Kind, resumed bool) error {
 	cs.connected = true
 	cs.session.toldGot = 0 // what told it may have been lost with the last link, and of a poll's attach nobody knows when it arrives
 	cs.mu.Unlock()
-	err := cs.pump(l, kind, resumed)
+	if err = cs.pump(l, at, event); err == errMoved {
+		to = cs.mover.now.found.channel
+		l.recede()
+		next, err = cs.goOver()
+	}
+	cs.dropMove(err)
+	if err != nil {
+		cs.tellMove(err)
+	}
 	cs.mu.Lock()
-	cs.connected = false
+	cs.connected = next != nil
 	cs.mu.Unlock()
 	why := l.close()
+	if next != nil {
+		return next, to, nil
+	}
 	asleep := new(Error)
 	if errors.As(err, &asleep) && asleep.Code == message.CodeClientAsleep {
-		return err // what the server said meanwhile is as old as the sleep was long; it says it again
+		return nil, at, err // what the server said meanwhile is as old as the sleep was long; it says it again
 	}
 	if cs.ctx.Err() == nil && (err == errLinkLost || said(why)) {
-		return why // the server's own word explains more than a write that failed
+		return nil, at, why // the server's own word explains more than a write that failed
 	}
-	return err
+	return nil, at, err
 }
 
-func (cs *ChannelSet) pump(l link, kind Kind, resumed bool) error {
+func (cs *ChannelSet) pump(l link, at Channel, event Event) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	welcomed := false
 	for {
-		if err := cs.welcome(&welcomed, kind, resumed); err != nil {
+		if err := cs.welcome(&welcomed, event); err != nil {
+			return err
+		}
+		if err := cs.advance(at); err != nil {
 			return err
 		}
 		frame, wait, tooLarge, err := cs.nextFrame(time.Now())
@@ -206,10 +240,14 @@ func (cs *ChannelSet) pump(l link, kind Kind, resumed bool) error {
 			}
 			continue
 		}
-		wait = min(wait, lookEvery)
+		wait = max(0, min(wait, lookEvery, cs.untilMove()))
 		timer.Reset(wait)
 		began, down := cs.wall(), false
+		moved, asks := cs.moved()
 		select {
+		case <-moved:
+		case m := <-asks:
+			cs.startMove(at, m)
 		case <-cs.wake:
 		case <-timer.C:
 		case <-l.down():
@@ -229,7 +267,7 @@ func (cs *ChannelSet) pump(l link, kind Kind, resumed bool) error {
 var errLinkLost = errors.New("the connection was lost")
 
 // welcome tells of the connection, once the login that belongs to it is answered; the error is the login's.
-func (cs *ChannelSet) welcome(welcomed *bool, kind Kind, resumed bool) error {
+func (cs *ChannelSet) welcome(welcomed *bool, event Event) error {
 	cs.mu.Lock()
 	unwelcome, greeting := cs.unwelcome, cs.greeting
 	cs.mu.Unlock()
@@ -241,10 +279,11 @@ func (cs *ChannelSet) welcome(welcomed *bool, kind Kind, resumed bool) error {
 	}
 	*welcomed = true
 	cs.mu.Lock()
-	event := Event{Kind: Connected, Channel: kind, Resumed: resumed, User: cs.user, Cause: cs.replaced}
+	event.User, event.Cause = cs.user, cs.replaced
 	cs.lastErr, cs.replaced = nil, nil
 	cs.mu.Unlock()
 	cs.tell(event)
+	cs.tellMove(nil)
 	select {
 	case <-cs.ready:
 	default:

@@ -55,6 +55,7 @@ type attachment struct {
 	on       bool          // it was answered by attached
 	opened   chan struct{} // closed by the first line
 	attached chan struct{} // closed by attached
+	streamID string        // of a stream that is open: by which it is attached later
 	began    bool
 	forIDs   []string      // the subscriptions the next message is for
 	merged   uint64        // how many older ones it stands for
@@ -64,10 +65,22 @@ type attachment struct {
 
 // newAttachment takes the next attach number and returns it with the line that asks for it.
 func (cs *ChannelSet) newAttachment() *attachment {
+	a := cs.unnumbered()
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	cs.session.attach++
-	return &attachment{number: cs.session.attach, opened: make(chan struct{}), attached: make(chan struct{})}
+	cs.session.number(a)
+	return a
+}
+
+// unnumbered is an attachment that is still to be made.
+func (cs *ChannelSet) unnumbered() *attachment {
+	return &attachment{opened: make(chan struct{}), attached: make(chan struct{})}
+}
+
+// number takes the next attach number. The caller holds ChannelSet.mu.
+func (s *session) number(a *attachment) {
+	s.attach++
+	a.number = s.attach
 }
 
 // receive takes one line of the server. a is where it came in, nil for the answer of a POST. An error ends the link.
@@ -76,12 +89,12 @@ func (cs *ChannelSet) receive(a *attachment, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	if a != nil && !a.began {
-		a.began = true
-		close(a.opened)
-	}
 	cs.mu.Lock()
 	cs.session.heard = time.Now()
+	if a != nil && !a.began {
+		a.began, a.streamID = true, l.StreamID
+		close(a.opened)
+	}
 	cs.mu.Unlock()
 	switch l.Type {
 	case "acknowledge":

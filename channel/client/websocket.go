@@ -24,6 +24,14 @@ type webSocket struct {
 
 // openWebSocket dials, attaches the client there is or connects a new one, and returns when it is attached.
 func (cs *ChannelSet) openWebSocket(ctx context.Context, url string) (link, error) {
+	w, err := cs.dialWebSocket(ctx, url)
+	if err != nil {
+		return nil, err
+	}
+	return w.open(ctx, true)
+}
+
+func (cs *ChannelSet) dialWebSocket(ctx context.Context, url string) (*webSocket, error) {
 	dialer := websocket.Dialer{
 		Proxy: http.ProxyFromEnvironment, NetDialContext: cs.opts.Dial, TLSClientConfig: cs.opts.TLS,
 		ReadBufferSize: 4096, WriteBufferSize: 4096,
@@ -42,16 +50,21 @@ func (cs *ChannelSet) openWebSocket(ctx context.Context, url string) (link, erro
 		w.hear()
 		return pong(data)
 	})
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	a, err := w.attach(ctx)
+	return w, nil
+}
+
+// open attaches and begins to receive. renew says that a client which the server no longer has may be followed by a new one. The socket is closed if that fails.
+func (w *webSocket) open(ctx context.Context, renew bool) (link, error) {
+	stop := context.AfterFunc(ctx, func() { w.conn.Close() })
+	a, err := w.attach(ctx, renew)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		conn.Close()
+		w.conn.Close()
 		return nil, withCause(ctx, err)
 	}
-	stop = context.AfterFunc(cs.ctx, func() { w.hangUp() })
+	stop = context.AfterFunc(w.cs.ctx, func() { w.hangUp() })
 	w.start(func() error {
 		defer stop()
 		for {
@@ -63,8 +76,29 @@ func (cs *ChannelSet) openWebSocket(ctx context.Context, url string) (link, erro
 	return w, nil
 }
 
-// attach makes this socket the one the client receives by. A client the server no longer has is followed by a new one on the same socket.
-func (w *webSocket) attach(ctx context.Context) (*attachment, error) {
+// echo asks for a sign of life and waits for it.
+func (w *webSocket) echo(ctx context.Context, id string) error {
+	if err := w.post(ctx, fmt.Appendf(nil, `{"type":"command","operation":"client_ping","messageId":%q}`+"\n", id)); err != nil {
+		return err
+	}
+	for {
+		raw, err := w.next()
+		if err != nil {
+			return err
+		}
+		switch l, err := parseLine(raw); {
+		case err != nil:
+			return err
+		case l.Type == "acknowledge" && l.CorrelationID == id:
+			return nil
+		case l.Code != 0:
+			return l.error()
+		}
+	}
+}
+
+// attach makes this socket the one the client receives by. A client the server no longer has is followed by a new one on the same socket, if it may be.
+func (w *webSocket) attach(ctx context.Context, renew bool) (*attachment, error) {
 	for {
 		known := w.cs.identity() != ""
 		a := w.cs.newAttachment()
@@ -76,7 +110,7 @@ func (w *webSocket) attach(ctx context.Context) (*attachment, error) {
 			return nil, err
 		}
 		err := w.readUntilAttached(a)
-		if gone := new(goneError); known && errors.As(err, &gone) && !gone.cause.final() {
+		if gone := new(goneError); renew && known && errors.As(err, &gone) && !gone.cause.final() {
 			w.cs.renew(gone.cause)
 			continue
 		}
@@ -106,24 +140,32 @@ func (w *webSocket) hear() {
 
 // read takes one line.
 func (w *webSocket) read(a *attachment) error {
+	line, err := w.next()
+	if err == nil {
+		err = w.cs.receive(a, line)
+		w.hear()
+	}
+	return err
+}
+
+// next returns one line.
+func (w *webSocket) next() ([]byte, error) {
 	for {
 		if w.frame != nil {
 			line, err := w.frame.next()
 			if err == nil {
-				err = w.cs.receive(a, line)
-				w.hear()
-				return err
+				return line, nil
 			}
 			if err != io.EOF {
-				return w.reason(err)
+				return nil, w.reason(err)
 			}
 		}
 		kind, r, err := w.conn.NextReader()
 		if err != nil {
-			return w.reason(err)
+			return nil, w.reason(err)
 		}
 		if kind != websocket.TextMessage {
-			return errors.New("the server sent a binary frame")
+			return nil, errors.New("the server sent a binary frame")
 		}
 		w.frame = newLines(r, w.cs.opts.MaxLine, true)
 	}
@@ -158,6 +200,8 @@ func (w *webSocket) hangUp() {
 	_ = w.conn.WriteControl(websocket.CloseMessage, goodbye, time.Now().Add(100*time.Millisecond))
 	w.conn.Close()
 }
+
+func (w *webSocket) recede() {}
 
 func (w *webSocket) close() error {
 	if w.cs.ctx.Err() == nil {
