@@ -207,3 +207,28 @@ func TestPollerIsToldItsTurn(t *testing.T) {
 		}
 	})
 }
+
+// What comes when a turn is free, and the one before has not gone yet, goes behind it; and a reload that lifts the throttle lets go what is held.
+func TestOutboundBufferKeepsItsOrder(t *testing.T) {
+	endpointtest.Each(t, throttledOut(channel.Throttle{Policy: channel.ThrottleBuffer, MaxFrequency: 2}), func(t *testing.T, r *endpointtest.Rig, c *endpointtest.Client) {
+		producer := r.Connect(channel.WebSocket)
+		c.Subscribe("chat", "a")
+		time.Sleep(37 * time.Millisecond) // between two ticks of the wheel
+		began := time.Now()
+		sendValues(producer, time.Millisecond, "1", "2", "3")
+		time.Sleep(time.Until(began.Add(time.Second + 5*time.Millisecond)))
+		sendValues(producer, time.Millisecond, "4", "5", "6", "7", "8", "9")
+		c.WantMessages("1", "2", "3", "4")
+		if _, err := r.Server.Reload(endpointtest.Options(nil)); err != nil {
+			t.Fatal(err)
+		}
+		lifted, limit := time.Now(), 300*time.Millisecond
+		if c.Kind == channel.LongPoll {
+			limit += time.Second // it was told to come when the next one has its turn
+		}
+		c.WantMessages("5", "6", "7", "8", "9")
+		if took := time.Since(lifted); took > limit {
+			t.Errorf("what was held came %v after the throttle was lifted", took)
+		}
+	})
+}
