@@ -105,6 +105,7 @@ const (
 	CodeHistoryNotKept          Code = 4552 // The destination keeps no messages of the past.
 	CodeBadSelector             Code = 4553 // The selector is not well formed, or selectors are not allowed there.
 	CodeThrottled               Code = 4554 // Messages come faster than the destination takes them.
+	CodePresenceNotKept         Code = 4555 // The destination does not tell who is subscribed.
 )
 
 // CodeInfo is what the table says about a code. It is shared and must not be changed.

@@ -58,7 +58,7 @@ type decoder struct {
 	scanner
 	request *Request
 	strings stringSet
-	seen    uint32 // fields, as bits
+	seen    uint64 // fields, as bits
 	refused *Error // the first thing wrong with a line that is JSON; the rest is read for its messageId
 }
 
@@ -227,6 +227,10 @@ func (d *decoder) read(f field) bool {
 	case headerDSSince:
 		r.Headers.HasSince = true
 		return d.millis(f, &r.Headers.Since)
+	case headerDSPresence:
+		return d.boolean(f, &r.Headers.Presence)
+	case headerDSPresenceInfo:
+		return d.raw(f, &r.Headers.PresenceInfo, MaxPresenceInfo)
 	}
 	return d.value() // headerDSEndpoint, headerDSDstClientID: cut out unread
 }

@@ -40,6 +40,8 @@ const (
 	headerDSPriority
 	headerDSLast
 	headerDSSince
+	headerDSPresence
+	headerDSPresenceInfo
 
 	fieldCount
 	fieldUnknown = fieldCount
@@ -50,7 +52,7 @@ var fieldNames = [fieldCount]string{
 	"type", "operation", "messageId", "correlationId", "clientId", "destination", "timestamp", "timeToLive", "headers", "body",
 	"seq", "attach", "have", "got", "reliable", "DSId", "secret", "streamId", "heartbeat", "wait", "position",
 	"DSId", "DSSecret", "DSEndpoint", "DSDstClientId", "DSSubtopic", "DSNeedsConfig", "DSAddSub", "DSRemSub", "DSSelector", "DSMaxFrequency", "DSPriority",
-	"DSLast", "DSSince",
+	"DSLast", "DSSince", "DSPresence", "DSPresenceInfo",
 }
 
 // lineField finds a member of the line; fieldUnknown: the server does not read it.
@@ -131,6 +133,10 @@ func headerField(name []byte) field {
 		return headerDSLast
 	case "DSSince":
 		return headerDSSince
+	case "DSPresence":
+		return headerDSPresence
+	case "DSPresenceInfo":
+		return headerDSPresenceInfo
 	}
 	return fieldUnknown
 }

@@ -56,6 +56,9 @@ type Headers struct {
 	HasLast  bool
 	Since    int64 // DSSince: of a subscription, begin with the messages from then on, in milliseconds since 1970; 0: with the earliest there is
 	HasSince bool
+
+	Presence     bool   // DSPresence: of a subscription, tell who comes and goes
+	PresenceInfo []byte // DSPresenceInfo: of a subscription, JSON that the others are shown, of at most [MaxPresenceInfo] bytes; a part of the line
 }
 
 // Topic is an entry of DSAddSub and DSRemSub: subtopic_;_selector_;_maxFrequency.

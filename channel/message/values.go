@@ -82,6 +82,18 @@ func (d *decoder) boolean(f field, into *bool) bool {
 	return d.wrong(f, "true or false")
 }
 
+// raw reads any value of at most limit bytes, as it is written.
+func (d *decoder) raw(f field, into *[]byte, limit int) bool {
+	start := d.pos
+	if !d.value() {
+		return false
+	}
+	if *into = d.scanner.text[start:d.pos]; len(*into) > limit {
+		d.refuse(CodeBadField, f, "expected at most "+strconv.Itoa(limit)+" bytes")
+	}
+	return true
+}
+
 // frequency reads a number of messages per second.
 func (d *decoder) frequency(f field) bool {
 	start := d.pos

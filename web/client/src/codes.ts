@@ -87,6 +87,7 @@ const rows: readonly (readonly [code: number, name: string, sentence: string, ki
 	[4552,"history-not-kept","The destination keeps no messages of the past.","refused","yes","history"],
 	[4553,"bad-selector","The selector is not well formed, or selectors are not allowed there.","refused","yes"],
 	[4554,"throttled","Messages come faster than the destination takes them.","refused","yes","max-frequency",1000],
+	[4555,"presence-not-kept","The destination does not tell who is subscribed.","refused","yes","presence"],
 ];
 
 /** Every code the server or the client can give, by its number. */
