@@ -28,7 +28,7 @@ type Options struct {
 	Destinations []DestinationDefinition
 	Constraints  []SecurityConstraint // what destinations and channels refer to
 	Engine       Engine               // required
-	Wheel        *heartbeat.Wheel     // for what a throttle holds; required where one does
+	Wheel        *heartbeat.Wheel     // for what a throttle holds, and for presence; required where a destination has either
 	Logger       zerolog.Logger       // the zero Logger is silent
 }
 

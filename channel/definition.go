@@ -101,6 +101,10 @@ type DestinationDefinition struct {
 	LastValue     bool    // server/last-value: absent false: the newest message of each subtopic is kept for new subscribers
 	MaxLastValues int     // server/max-last-values: subtopics of which it is kept; zero or less means DefaultMaxLastValues
 
+	Presence           bool          // server/presence: absent false: who is subscribed is told to those who may subscribe
+	MaxPresenceMembers int           // server/max-presence-members: how many one answer lists; zero or less means DefaultMaxPresenceMembers
+	PresenceInterval   time.Duration // server/presence-interval-millis: how often those who watch a subtopic are told of it; zero or less means DefaultPresenceInterval
+
 	Constraint          string // security/security-constraint: for sending and subscribing
 	SendConstraint      string // server/send-security-constraint
 	SubscribeConstraint string // server/subscribe-security-constraint

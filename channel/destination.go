@@ -17,6 +17,8 @@ type Destination struct {
 	mu    sync.Mutex // guards the following, and the subscriptions; never held while a subscriber is called
 	index index
 
+	presence atomic.Pointer[presence] // nil: none is kept
+
 	subscribers atomic.Int64
 	published   atomic.Uint64 // also the number of the message under way
 	delivered   atomic.Uint64
@@ -36,12 +38,19 @@ func newDestination(def DestinationDefinition, b *MessageBroker) *Destination {
 	d := &Destination{id: def.ID, broker: b, index: index{separator: def.SubtopicSeparator, exact: make(map[string]*list)}}
 	d.inbound.dest = d
 	d.def.Store(&def)
+	d.settlePresence()
 	return d
 }
 
 func (def DestinationDefinition) defaults() DestinationDefinition {
 	if def.SubtopicSeparator == "" {
 		def.SubtopicSeparator = "."
+	}
+	if def.MaxPresenceMembers <= 0 {
+		def.MaxPresenceMembers = DefaultMaxPresenceMembers
+	}
+	if def.PresenceInterval <= 0 {
+		def.PresenceInterval = DefaultPresenceInterval
 	}
 	return def
 }

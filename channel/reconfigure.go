@@ -42,6 +42,7 @@ func (b *MessageBroker) Reconfigure(destinations []DestinationDefinition, constr
 		d := b.Destination(def.ID)
 		d.def.Store(&def)
 		d.inbound.hurry() // what waits may go by now
+		d.settlePresence()
 	}
 	return nil
 }

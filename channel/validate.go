@@ -38,6 +38,9 @@ func (o *Options) validate() error {
 		if p := d.MessagePriority; p != nil && (*p < 0 || *p > 9) {
 			wrong("destination %q: message-priority %d: expected 0 to 9", d.ID, *p)
 		}
+		if d.Presence && o.Wheel == nil {
+			wrong("destination %q: presence: no wheel", d.ID)
+		}
 		switch d.SlowConsumer {
 		case "", SlowDisconnect, SlowDropOldest, SlowConflate:
 		default:
