@@ -20,6 +20,7 @@ var operations = map[string]func(x *Exchange, req *message.Request, reply func([
 	"logout":          (*Exchange).logout,
 	"disconnect":      (*Exchange).disconnect,
 	"ticket":          (*Exchange).ticket,
+	"presence":        (*Exchange).presence,
 	"poll": func(*Exchange, *message.Request, func([]byte)) *message.Error {
 		return &message.Error{Code: message.CodePollNotAlone}
 	},
@@ -135,7 +136,7 @@ func (x *Exchange) subscribed(d *channel.Destination, topics []message.Topic, re
 	if err != nil {
 		return err
 	}
-	s, standing, err := x.Client.SubscribeFrom(d, topics, begin, req.MessageID)
+	s, standing, err := x.Client.SubscribeFrom(d, topics, begin, attend(req), req.MessageID)
 	if err != nil {
 		return err
 	}
@@ -166,6 +167,9 @@ func (x *Exchange) multiSubscribe(req *message.Request, reply func([]byte)) *mes
 	}
 	if pastOf(req).asked() {
 		return message.Errorf(message.CodeBadField, "position, last and since: only where a subscription begins")
+	}
+	if attend(req).Watch || attend(req).Info != nil {
+		return message.Errorf(message.CodeBadField, "DSPresence and DSPresenceInfo: only where a subscription begins")
 	}
 	req.Destination = s.Destination()
 	if _, err := x.destination(req); err != nil { // the user may have changed since

@@ -58,6 +58,7 @@ type FlexClient struct {
 	up         uplink
 	subs       map[string]*MessageClient
 	topics     int         // of all subscriptions
+	member     string      // by which others know it (presence); empty: nobody does
 	dests      []*interest // few: one for each destination it has subscriptions on
 	replays    []*replay   // of the subscriptions that are not live yet: the next to read a page first
 	reading    bool        // the registry's readers have the client in their hands

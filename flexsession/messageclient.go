@@ -2,6 +2,7 @@ package flexsession
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"sluice/channel"
@@ -18,6 +19,9 @@ type MessageClient struct {
 	closed bool            // guarded by client.mu
 	asked  *asked          // the frequency it keeps to; nil: none was asked for. Guarded by client.mu
 	life   lifetime
+
+	attends    *Attend                            // how it takes part in presence; nil: as a member like any other
+	attendance atomic.Pointer[channel.Attendance] // its part in it; nil: its destination keeps none
 
 	replay *replay // its way through the past; nil: it is live. Guarded by client.mu
 	first  uint64  // number of the first message that is delivered to it live: those before it were replayed. Guarded by client.mu
@@ -100,19 +104,22 @@ func (s *MessageClient) Flush() { s.client.Flush() }
 
 // Subscribe makes a subscription on d with the given subtopics ("" for messages without one), and puts a subscription-state line where it takes effect. The caller has checked the user's rights.
 func (c *FlexClient) Subscribe(d *channel.Destination, topics []message.Topic, correlationID string) (*MessageClient, *message.Error) {
-	s, _, err := c.SubscribeFrom(d, topics, channel.Cursor{}, correlationID)
+	s, _, err := c.SubscribeFrom(d, topics, channel.Cursor{}, Attend{}, correlationID)
 	return s, err
 }
 
 // SubscribeFrom is Subscribe for a subscription that begins in the past, with the messages from there on. What it says of where the subscription stands is also in the subscription-state line; another one
 // ("live") stands where the past ends, and a loss line where something of it is missing. A destination with last values brings the newest message of each subtopic first to who does not ask for more.
-// The errors of the past are history-not-kept and bad-field.
-func (c *FlexClient) SubscribeFrom(d *channel.Destination, topics []message.Topic, begin channel.Cursor, correlationID string) (*MessageClient, message.Standing, *message.Error) {
+// The errors of the past are history-not-kept and bad-field; as says how it takes part in presence, whose error is presence-not-kept.
+func (c *FlexClient) SubscribeFrom(d *channel.Destination, topics []message.Topic, begin channel.Cursor, as Attend, correlationID string) (*MessageClient, message.Standing, *message.Error) {
 	var standing message.Standing
 	if err := c.roomFor(1, len(topics)); err != nil {
 		return nil, standing, err
 	}
-	s := &MessageClient{client: c, closed: true} // until all its topics are known to be good
+	if err := as.check(d); err != nil {
+		return nil, standing, err
+	}
+	s := &MessageClient{client: c, attends: as.kept(), closed: true} // until all its topics are known to be good
 	past, lost, err := s.past(d, begin)
 	if err != nil {
 		return nil, standing, err
@@ -143,6 +150,7 @@ func (c *FlexClient) SubscribeFrom(d *channel.Destination, topics []message.Topi
 	c.keep(s)
 	s.watch(d.Definition().SubscriptionTimeout)
 	c.topics += len(topics)
+	s.attend()
 	c.push(own(stateLine("subscribe", s, correlationID, standing)))
 	if lost {
 		s.lose(string(begin.Position), "")
@@ -155,6 +163,7 @@ func (c *FlexClient) SubscribeFrom(d *channel.Destination, topics []message.Topi
 	c.mu.Unlock()
 	c.registry.messageClientCreated(s)
 	c.Flush()
+	s.attendance.Load().Update()
 	return s, standing, nil
 }
 
@@ -183,9 +192,10 @@ func (s *MessageClient) late(limit time.Duration) func() {
 	}
 }
 
-// close takes the subscription out of the broker, and stops its clock.
+// close takes the subscription out of the broker and of presence, and stops its clock. The caller holds no lock.
 func (s *MessageClient) close() {
 	s.sub.Close()
+	s.attendance.Load().Update()
 	if s.idle != nil {
 		s.idle.Stop()
 	}
@@ -279,6 +289,7 @@ func (s *MessageClient) Change(add, remove []message.Topic, correlationID string
 	c.push(own(stateLine("multi_subscribe", s, correlationID, message.Standing{})))
 	c.mu.Unlock()
 	c.Flush()
+	s.attendance.Load().Update()
 	return nil
 }
 

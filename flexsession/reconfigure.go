@@ -102,14 +102,21 @@ func (c *FlexClient) redefine() {
 	}
 	c.presence.def = c.registry.definition(c.presence.def)
 	c.presence.clock.Retime(c.patience())
+	var anew []*channel.Attendance
 	for _, s := range c.subs {
 		s.rewatch(s.sub.Destination().Definition().SubscriptionTimeout)
+		if s.attend() {
+			anew = append(anew, s.attendance.Load())
+		}
 	}
 	for _, in := range c.dests {
 		c.rearm(in)
 	}
 	t := c.transport
 	c.mu.Unlock()
+	for _, a := range anew {
+		a.Update()
+	}
 	if t != nil {
 		t.Retime()
 	}

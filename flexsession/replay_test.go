@@ -174,7 +174,7 @@ func (r *reader) all(t testing.TB) {
 
 func (r *reader) subscribe(t testing.TB, h *house, begin channel.Cursor, subtopics ...string) (*MessageClient, message.Standing) {
 	t.Helper()
-	s, standing, err := r.c.SubscribeFrom(h.broker.Destination("chat"), topics(subtopics...), begin, "")
+	s, standing, err := r.c.SubscribeFrom(h.broker.Destination("chat"), topics(subtopics...), begin, Attend{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -639,12 +639,12 @@ func TestNoPast(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, h *house) {
 		c, d := h.client(t), h.broker.Destination("chat")
 		for _, begin := range []channel.Cursor{{From: channel.FromLast, Last: 1}, {From: channel.FromEarliest}, {From: channel.FromTime}} {
-			if _, _, err := c.SubscribeFrom(d, topics("a"), begin, ""); err == nil || err.Code != message.CodeHistoryNotKept {
+			if _, _, err := c.SubscribeFrom(d, topics("a"), begin, Attend{}, ""); err == nil || err.Code != message.CodeHistoryNotKept {
 				t.Errorf("%+v: %v", begin, err)
 			}
 		}
 		h.keep(t, channel.History{MaxMessages: 10})
-		if _, _, err := c.SubscribeFrom(d, topics("a"), channel.Cursor{From: channel.FromPosition, Position: "mine"}, ""); err == nil || err.Code != message.CodeBadField {
+		if _, _, err := c.SubscribeFrom(d, topics("a"), channel.Cursor{From: channel.FromPosition, Position: "mine"}, Attend{}, ""); err == nil || err.Code != message.CodeBadField {
 			t.Errorf("not a position: %v", err)
 		}
 		if n := d.Subscribers(); n != 0 {

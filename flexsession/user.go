@@ -62,6 +62,14 @@ func (c *FlexClient) SetRecord(r *Record) (*Record, *message.Error) {
 // Login makes p the user of the client, and with record also of the login record behind its cookie, where the next clients of the browser find it.
 // Another user, of either, must log out first.
 func (c *FlexClient) Login(p *channel.Principal, record bool) *message.Error {
+	if err := c.login(p, record); err != nil {
+		return err
+	}
+	c.renamed(p.Name)
+	return nil
+}
+
+func (c *FlexClient) login(p *channel.Principal, record bool) *message.Error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {

@@ -50,6 +50,7 @@ func (s *Server) mountAPI(r chi.Router, core *endpoint.Core) {
 		r.Get("/clients", a.clients)
 		r.Get("/clients/{id}", a.client)
 		r.Get("/subscriptions", a.subscriptions)
+		r.Get("/presence/{id}", a.presence)
 		r.Get("/diagnostics", a.diagnostics)
 		r.Put("/diagnostics", serve(a, a.setDiagnostics))
 		r.Post("/reload", a.reload)

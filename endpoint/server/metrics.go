@@ -68,7 +68,7 @@ func newMetrics(s *Server) *metrics {
 		total("sluice_messages_out_total", "Deliveries put into outboxes.", m.delivered),
 		total("sluice_bytes_out_total", "Bytes written to clients, of lines and heartbeats.", m.counts.BytesOut.Load),
 		total("sluice_writes_total", "Writes to clients' connections.", m.counts.Writes.Load),
-		&queueCollector{m}, &booksCollector{s}, &keptCollector{s}, &throttleCollector{m},
+		&queueCollector{m}, &booksCollector{s}, &keptCollector{s}, &throttleCollector{m}, &presenceCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -116,13 +116,13 @@ func examplesOf(content any) object {
 // tryExample makes a request where alice's client exists, in the place of whatever ids the example has.
 func tryExample(t *testing.T, document object, method, path, query string, body, schema any) {
 	passwords := passwordsOf(t, "alice", "wonderland", "friends")
-	endpointtest.Run(t, func(o *server.Options) { withAPI(o); o.Passwords = passwords }, func(t *testing.T, r *endpointtest.Rig) {
+	endpointtest.Run(t, func(o *server.Options) { withAPI(o); o.Passwords, o.Destinations[0].Presence = passwords, true }, func(t *testing.T, r *endpointtest.Rig) {
 		c := r.Connect(channel.WebSocket)
 		c.Do("command", `"operation":"login","body":"YWxpY2U6d29uZGVybGFuZA=="`)
 		c.Subscribe("chat", "room.1")
 		session := want(t, r, "GET", "/clients/"+c.ID, "")["sessions"].([]any)[0].(string)
 		ids := map[string]string{"client": c.ID, "session": session}
-		path = strings.NewReplacer("/clients/{id}", "/clients/"+c.ID, "/sessions/{id}", "/sessions/"+session).Replace(path)
+		path = strings.NewReplacer("/clients/{id}", "/clients/"+c.ID, "/sessions/{id}", "/sessions/"+session, "/presence/{id}", "/presence/chat").Replace(path)
 		if strings.HasPrefix(query, "?client=") {
 			query = "?client=" + c.ID
 		}

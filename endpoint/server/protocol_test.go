@@ -153,6 +153,7 @@ func exampleServer(passwords *flexsession.Passwords) func(*server.Options) {
 			channel.DestinationDefinition{ID: "log", AllowSubtopics: true, History: channel.History{MaxMessages: 3}, Channels: []string{"websocket", "streaming", "longpoll"}},
 			channel.DestinationDefinition{ID: "prices", AllowSubtopics: true, LastValue: true, Channels: []string{"websocket", "streaming", "longpoll"}})
 		o.Destinations[1].SlowConsumer, o.Destinations[1].MaxWaitingMessages = channel.SlowConflate, 3 // news
+		o.Destinations[0].Presence = true
 		o.FlexClient.Window = flexsession.Window{Messages: 4, Bytes: 1 << 20}
 		o.Passwords = passwords
 		for i := range o.Channels {

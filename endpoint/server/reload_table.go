@@ -99,6 +99,9 @@ var (
 		{"History", "properties/server/history/time-minutes", atOnce, func(v any) any { return v.(channel.History).MaxAge }},
 		{"LastValue", "properties/server/last-value", atOnce, nil},
 		{"MaxLastValues", "properties/server/max-last-values", atOnce, func(v any) any { return cmp.Or(max(0, v.(int)), channel.DefaultMaxLastValues) }},
+		{"Presence", "properties/server/presence", atOnce, nil},
+		{"MaxPresenceMembers", "properties/server/max-presence-members", atOnce, func(v any) any { return cmp.Or(max(0, v.(int)), channel.DefaultMaxPresenceMembers) }},
+		{"PresenceInterval", "properties/server/presence-interval-millis", atOnce, func(v any) any { return cmp.Or(max(0, v.(time.Duration)), channel.DefaultPresenceInterval) }},
 		{"SubscriptionTimeout", "properties/network/subscription-timeout-minutes", atOnce, nil},
 		{"MessageTimeToLive", "properties/server/message-time-to-live", atOnce, timeToLive}, // of messages published from then on
 		{"MessagePriority", "properties/server/message-priority", atOnce, priority},         // likewise

@@ -71,7 +71,7 @@ func (e *Endpoint) subscribe(c *flexsession.FlexClient, r *http.Request) *messag
 		return err
 	}
 	topic := message.Topic{Subtopic: subtopic, Selector: r.URL.Query().Get("selector")}
-	_, _, err = c.SubscribeFrom(d, []message.Topic{topic}, begin, "")
+	_, _, err = c.SubscribeFrom(d, []message.Topic{topic}, begin, flexsession.Attend{}, "")
 	return err
 }
 
