@@ -29,7 +29,7 @@ func seen(without, with string) struct{ without, with string } {
 
 // probes are those of all served settings.
 func probes() []probe {
-	return slices.Concat(serverProbes(), socketProbes(), keepAliveProbes(), channelProbes(), toldProbes(), limitProbes(), failoverProbes(), lifeProbes(), waitingProbes(), timeProbes(), drainProbes(), serviceProbes(), destinationProbes(), historyProbes(), throttleProbes(),
+	return slices.Concat(serverProbes(), socketProbes(), keepAliveProbes(), channelProbes(), toldProbes(), limitProbes(), failoverProbes(), lifeProbes(), waitingProbes(), timeProbes(), drainProbes(), serviceProbes(), destinationProbes(), historyProbes(), presenceProbes(), throttleProbes(),
 		includeProbes(), securityProbes(), loggingProbes(), storeProbes())
 }
 

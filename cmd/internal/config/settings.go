@@ -35,6 +35,7 @@ func Settings() []Setting {
 		servicesSettings(),
 		destinationSettings(),
 		historySettings(),
+		presenceSettings(),
 		javaDestinationSettings(),
 		flexClientSettings(),
 		flexClientLifeSettings(),
