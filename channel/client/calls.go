@@ -40,16 +40,16 @@ func (c *call) finish(l *line, err error) {
 // newCall makes a request. fields are further members of the line, in pairs of a name and JSON.
 func (cs *ChannelSet) newCall(op string, fields ...any) (*call, error) {
 	c := &call{op: op, id: cs.newID(), cs: cs}
-	return c, c.write(fields...)
+	return c, c.write(op, fields...)
 }
 
 // write makes the line of a call.
-func (c *call) write(fields ...any) error {
+func (c *call) write(op string, fields ...any) error {
 	c.line = nil
-	if c.op == "publish" {
+	if op == "publish" {
 		c.line = append(c.line, `{"type":"async"`...)
 	} else {
-		c.line = append(c.line, `{"type":"command","operation":"`+c.op+`"`...)
+		c.line = append(c.line, `{"type":"command","operation":"`+op+`"`...)
 	}
 	fields = append(fields, "messageId", c.id)
 	for i := 0; i < len(fields); i += 2 {

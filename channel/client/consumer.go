@@ -112,7 +112,8 @@ func (c *Consumer) subscribeCallLocked() *call {
 // writeLocked makes the line that subscribes: behind the position that the Consumer has come to or, before there is one, from where it was to begin.
 func (c *Consumer) writeLocked(request *call) {
 	c.standing = false
-	fields, headers := []any{"destination", c.destination}, c.selection.headers()
+	fields := []any{"destination", c.destination}
+	op, headers := c.selection.request()
 	switch {
 	case c.arrived != "":
 		fields = append(fields, "position", c.arrived)
@@ -122,7 +123,7 @@ func (c *Consumer) writeLocked(request *call) {
 	if len(headers) > 0 {
 		fields = append(fields, "headers", headers)
 	}
-	if err := request.write(fields...); err != nil {
+	if err := request.write(op, fields...); err != nil {
 		panic(err) // texts and numbers always encode
 	}
 }

@@ -251,6 +251,8 @@ func (r fakeRequest) subtopics() (list []string) {
 		return []string{""}
 	case string:
 		return []string{of}
+	case []string:
+		return of
 	default:
 		for _, each := range of.([]any) {
 			list = append(list, each.(string))
@@ -328,6 +330,10 @@ func (f *fake) run(c *fakeClient, l *line, r fakeRequest) string {
 		}
 		return fmt.Sprintf(`{"type":"acknowledge","correlationId":%q,"clientId":%q,"body":{%s}}`, l.MessageID, id, strings.TrimPrefix(said, ","))
 	case "multi_subscribe":
+		if l.ClientID == "" {
+			r.Headers.DSSubtopic, l.Operation = r.Headers.DSAddSub, "subscribe"
+			return f.run(c, l, r)
+		}
 		sub := c.subs[l.ClientID]
 		switch {
 		case sub == nil:

@@ -78,10 +78,9 @@ func (f *fake) request(t *testing.T, n int) (r struct {
 	fakeRequest
 	Operation, ClientID string
 	Headers             struct {
-		DSSubtopic, DSSelector       any
-		DSMaxFrequency               float64
-		DSLast, DSSince              *int64
-		DSAddSub, DSRemSub, DSUnused []string
+		DSSubtopic, DSSelector any
+		DSLast, DSSince        *int64
+		DSAddSub, DSRemSub     []string
 	}
 }) {
 	t.Helper()
@@ -358,28 +357,25 @@ func TestSelect(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := func(n int, selector any, frequency float64, add, remove string) {
+		want := func(n int, add, remove string) {
 			t.Helper()
 			r := f.request(t, n)
-			if r.Headers.DSSelector != selector || r.Headers.DSMaxFrequency != frequency || strings.Join(r.Headers.DSAddSub, " ") != add || strings.Join(r.Headers.DSRemSub, " ") != remove {
+			if strings.Join(r.Headers.DSAddSub, " ") != add || strings.Join(r.Headers.DSRemSub, " ") != remove {
 				t.Errorf("request %d: %s", n, f.asked[n])
 			}
 		}
-		want(0, "x > 1", 0.5, "", "")
-		if r := f.request(t, 0); fmt.Sprint(r.Headers.DSSubtopic) != "[a b]" {
-			t.Errorf("subtopics %v", r.Headers.DSSubtopic)
-		}
+		want(0, "a_;_x > 1_;_0.5 b_;_x > 1_;_0.5", "")
 		if err := c.Select(deadline(t), Selection{Subtopics: []string{"b", "c"}, Selector: "x > 1", MaxFrequency: 0.5}); err != nil {
 			t.Fatal(err)
 		}
-		want(1, nil, 0, "c_;_x > 1_;_0.5", "a_;_x > 1_;_0.5")
+		want(1, "c_;_x > 1_;_0.5", "a_;_x > 1_;_0.5")
 		if err := c.Select(deadline(t), c.Selection()); err != nil { // nothing to change
 			t.Fatal(err)
 		}
 		if err := c.Select(deadline(t), Selection{Subtopics: []string{"b"}}); err != nil {
 			t.Fatal(err)
 		}
-		want(2, nil, 0, "b_;_", "b_;_x > 1_;_0.5 c_;_x > 1_;_0.5")
+		want(2, "b_;_", "b_;_x > 1_;_0.5 c_;_x > 1_;_0.5")
 		var refused *Error
 		if err := c.Select(deadline(t), Selection{Subtopics: []string{"nonsense"}}); !errors.As(err, &refused) || refused.Code != message.CodeBadSubtopic {
 			t.Errorf("a selection that is refused: %v", err)
@@ -390,14 +386,17 @@ func TestSelect(t *testing.T) {
 		f.say("b", 1, 1)
 		wantNext(t, c, "1")
 
+		if err := c.Select(deadline(t), Selection{Subtopics: []string{"b", "c"}, Selector: "x > 1"}); err != nil {
+			t.Fatal(err)
+		}
 		f.end(message.CodeSessionTimeout)
 		f.cut()
 		seen.await(t, Connected, 1)
 		if err := c.Select(deadline(t), Selection{}); err != nil {
 			t.Fatal(err)
 		}
-		if r := f.request(t, 4); r.Headers.DSSubtopic != "b" {
-			t.Errorf("subscribed anew to %v", r.Headers.DSSubtopic)
+		if r := f.request(t, 5); fmt.Sprint(r.Headers.DSSubtopic) != "[b c]" || r.Headers.DSSelector != "x > 1" {
+			t.Errorf("subscribed anew to %v by %v", r.Headers.DSSubtopic, r.Headers.DSSelector)
 		}
 		f.say("", 2, 1)
 		wantNext(t, c, "2")

@@ -289,3 +289,84 @@ func TestTimeToLiveAndPriority(t *testing.T) {
 		})
 	}
 }
+
+// A selector chooses among the past and what is new, can be changed while messages come, and is refused with what is wrong with it.
+func TestSelector(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			withRoads(t, 15*time.Second, func(t *testing.T, r *roads) {
+				v, set := r.travel(t, kind), r.publisher(t)
+				send := func(first, n int) {
+					t.Helper()
+					for i := first; i < first+n; i++ {
+						p := client.Producer{Set: set, Destination: "kept", Headers: map[string]any{"colour": []string{"red", "blue"}[i%2], "n": i}}
+						if err := p.Publish(t.Context(), i); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				send(0, 6)
+				var got journal
+				c, err := v.Consume(t.Context(), "kept", client.ConsumerOptions{Selection: client.Selection{Selector: "colour = 'red' AND n > 1"}, From: client.Earliest(), Handle: got.message})
+				if err != nil {
+					t.Fatal(err)
+				}
+				send(6, 4)
+				time.Sleep(time.Second)
+				if err := c.Select(t.Context(), client.Selection{Selector: "colour = 'blue'"}); err != nil {
+					t.Fatal(err)
+				}
+				if err := c.Select(t.Context(), client.Selection{Selector: "colour = "}); err == nil || !strings.Contains(err.Error(), "4553") {
+					t.Errorf("half a selector: %v", err)
+				}
+				send(10, 4)
+				r.open()
+				r.hit(reset)
+				time.Sleep(20 * time.Second) // the selector goes on with the next client
+				send(14, 4)
+				r.open(kind)
+				time.Sleep(time.Minute)
+				if list := got.all(); !slices.Equal(list, []string{"2", "4", "6", "8", "11", "13", "15", "17"}) {
+					t.Errorf("received %q", list)
+				}
+			})
+		})
+	}
+}
+
+// A frequency is kept to, can be raised, and lifted; the newest message arrives and says for how many it stands.
+func TestMaxFrequency(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			withRoads(t, 15*time.Second, func(t *testing.T, r *roads) {
+				v, from := r.travel(t, kind), r.publisher(t)
+				got, merged, last := 0, 0, ""
+				var mu sync.Mutex
+				c, err := v.Consume(t.Context(), "chat", client.ConsumerOptions{Selection: client.Selection{MaxFrequency: 1}, Handle: func(m *client.Message) {
+					mu.Lock()
+					defer mu.Unlock()
+					got, merged, last = got+1, merged+int(m.Merged), string(m.Body)
+				}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for round, want := range []struct {
+					frequency   float64
+					least, most int
+				}{{1, 9, 12}, {4, 35, 45}, {0, 200, 200}, {0.5, 4, 7}} {
+					if err := c.Select(t.Context(), client.Selection{MaxFrequency: want.frequency}); err != nil {
+						t.Fatal(err)
+					}
+					publish(t, from, "chat", "", 200*round, 200, 50*time.Millisecond)
+					time.Sleep(10 * time.Second)
+					mu.Lock()
+					if got < want.least || got > want.most || got+merged != 200 || last != fmt.Sprint(200*round+199) {
+						t.Errorf("at %v a second, %d came that stand for %d others, the last %s", want.frequency, got, merged, last)
+					}
+					got, merged = 0, 0
+					mu.Unlock()
+				}
+			})
+		})
+	}
+}

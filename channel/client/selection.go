@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,24 +20,23 @@ type Selection struct {
 	MaxFrequency float64
 }
 
-// headers are those of a subscribe.
-func (s Selection) headers() map[string]any {
-	headers := make(map[string]any)
-	if len(s.Subtopics) == 1 {
+// request is the operation that subscribes, and its headers. A frequency stands with the subtopics, where it can be changed.
+func (s Selection) request() (op string, headers map[string]any) {
+	headers = make(map[string]any)
+	switch {
+	case s.MaxFrequency > 0:
+		headers["DSAddSub"] = s.topics()
+		return "multi_subscribe", headers
+	case len(s.Subtopics) == 1:
 		headers["DSSubtopic"] = s.Subtopics[0]
-	} else if len(s.Subtopics) > 0 {
+	case len(s.Subtopics) > 0:
 		headers["DSSubtopic"] = s.Subtopics
 	}
 	if s.Selector != "" {
 		headers["DSSelector"] = s.Selector
 	}
-	if s.MaxFrequency > 0 {
-		headers["DSMaxFrequency"] = json.RawMessage(s.frequency())
-	}
-	return headers
+	return "subscribe", headers
 }
-
-func (s Selection) frequency() string { return strconv.FormatFloat(s.MaxFrequency, 'f', -1, 64) }
 
 // topics are the entries of a multi_subscribe.
 func (s Selection) topics() []string {
@@ -50,7 +48,7 @@ func (s Selection) topics() []string {
 	for i, subtopic := range subtopics {
 		list[i] = subtopic + "_;_" + s.Selector
 		if s.MaxFrequency > 0 {
-			list[i] += "_;_" + s.frequency()
+			list[i] += "_;_" + strconv.FormatFloat(s.MaxFrequency, 'f', -1, 64)
 		}
 	}
 	return list
