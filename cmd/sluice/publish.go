@@ -5,19 +5,26 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"sluice/channel/client"
 )
 
 type publishCommand struct {
 	peer
-	Body  *string `arg:"" optional:"" help:"The message: JSON, or else a text. Without it, or with -, each line of standard input is sent as a message."`
-	Count int     `short:"n" default:"1" help:"Publish it so many times."`
+	Body     *string       `arg:"" optional:"" help:"The message: JSON, or else a text. Without it, or with -, each line of standard input is sent as a message."`
+	TTL      time.Duration `name:"ttl" placeholder:"DURATION" help:"How long it is worth delivering: 30s. Without it, for ever, or as long as the destination says."`
+	Priority *int          `placeholder:"N" help:"From 0 to 9: of what waits for a subscriber, the more urgent goes first. Without it 4, or what the destination says."`
+	Count    int           `short:"n" default:"1" help:"Publish it so many times."`
 }
 
 // Validate is for the parser of the command line.
 func (c *publishCommand) Validate() error {
-	return errors.Join(c.peer.Validate(), atLeast("--count", c.Count, 1))
+	problems := []error{c.peer.Validate(), atLeast("--count", c.Count, 1), atLeast("--ttl", c.TTL, 0)}
+	if c.Priority != nil && (*c.Priority < 0 || *c.Priority > 9) {
+		problems = append(problems, errors.New("--priority must be from 0 to 9"))
+	}
+	return errors.Join(problems...)
 }
 
 // Run publishes and returns when the server has taken everything, or at the first refusal.
@@ -33,6 +40,7 @@ func (c *publishCommand) Run(ctx context.Context, io std) (err error) {
 	out := &publisher{ctx: ctx}
 	out.producer.Set = set
 	out.producer.Destination, out.producer.Subtopic = c.place()
+	out.producer.TimeToLive, out.producer.Priority = c.TTL, c.Priority
 	publish := func(body string) error {
 		for range c.Count {
 			if err := out.publish(body); err != nil {
