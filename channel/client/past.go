@@ -2,8 +2,8 @@ package client
 
 import "time"
 
-// From says where in the past of its destination a Consumer begins. The zero From is now: with what is published after it has subscribed. All others need a destination with history; elsewhere they are
-// refused (code 4552).
+// From says where in the past of its destination a Consumer begins. The zero From is now: with what is published after it has subscribed. All others need a destination with history: elsewhere [Last],
+// [Since] and [Earliest] are refused (code 4552), and of a position [Recovered] says that nothing behind it is there.
 type From struct {
 	position string
 	header   string

@@ -24,7 +24,7 @@ import (
 	"sluice/flexsession"
 )
 
-// start serves the three channels and the destinations chat and secret on a free port, and metrics on another.
+// start serves the three channels and the destinations chat, secret and orders, which keeps a history, on a free port, and metrics on another.
 func start(opts server.Options) (address, internal string, stop func(), err error) {
 	for _, kind := range []channel.Kind{channel.WebSocket, channel.Streaming, channel.LongPoll} {
 		opts.Channels = append(opts.Channels, channel.ChannelDefinition{
@@ -35,6 +35,7 @@ func start(opts server.Options) (address, internal string, stop func(), err erro
 	}
 	opts.Destinations = []channel.DestinationDefinition{
 		{ID: "chat", AllowSubtopics: true, SubtopicSeparator: "."}, {ID: "secret", Constraint: "users"},
+		{ID: "orders", AllowSubtopics: true, SubtopicSeparator: ".", History: channel.History{MaxMessages: 1000}},
 	}
 	opts.Constraints = []channel.SecurityConstraint{{ID: "users"}}
 	opts.Listeners = []server.Listener{{ID: "public", Addr: "127.0.0.1:0"}, {ID: "internal", Role: server.Internal, Addr: "127.0.0.1:0"}}

@@ -4,7 +4,8 @@
     python3 client.py [http://127.0.0.1:8080]
 
 One client connects and subscribes, and then receives by long-poll, by a stream and by a WebSocket, one after the other, while it publishes; it loses the
-WebSocket, and goes on by another. It says what happens, and ends with status 0 when every message came exactly once and in order. A client that lives longer
+WebSocket, and goes on by another. It takes only what its selector chooses. Where the destination keeps a history, another client goes on behind its position in
+the end. It says what happens, and ends with status 0 when every message came exactly once and in order. A client that lives longer
 also confirms what it has after confirmIntervalMillis, sends a heartbeat whenever it is silent for as long as it has promised, and takes a heartbeat
 unanswered, or a stream or WebSocket silent, for longer than the server says (serverHeartbeatMillis, deadPeerMillis) as a connection lost.
 """
@@ -20,7 +21,7 @@ import sys
 from urllib.parse import urlsplit
 
 TIMEOUT = 10  # seconds that anything may take
-DESTINATION, SUBTOPIC = "chat", "example.python"
+DESTINATION, SUBTOPIC, SELECTOR = "chat", "example.python", "part = 'number'"
 
 
 def main():
@@ -50,6 +51,9 @@ def main():
         publish(1, lambda lines: client.take(post(longpoll, lines, client)))
     while len(client.received) < count:
         client.take(post(longpoll, [client.poll()], client))
+
+    print("publish what the selector does not choose")
+    client.take(post(longpoll, [client.message("does not come", part="text")], client))
 
     print("publish, lose the answer, and send the same again")
     publish(1, lambda lines: post(longpoll, lines, client))  # the answer is thrown away
@@ -92,7 +96,27 @@ def main():
     gone = post(longpoll, [client.poll()], client)
     check(gone[0].get("reason") == "expired", f"a client that has ended was answered {gone}")
     check(client.received == list(range(count)), f"received {client.received}, not 0 to {count - 1}")
+    if client.position is None:
+        print(f"{DESTINATION} keeps no history: who comes later has missed what came meanwhile")
+    else:
+        count += go_on(longpoll, client.position, count)
     print(f"{count} messages, each once and in order")
+
+
+def go_on(url, position, count):
+    """Publishes as one new client, and comes back as another behind a position; section 11."""
+    print("publish as another client, and come back behind the position")
+    publisher, late = Client(), Client(position)
+    publisher.take(post(url, [publisher.connect()], None))
+    bodies = list(range(count, count + 10))
+    publisher.take(post(url, [publisher.message(body) for body in bodies], publisher))
+    late.take(post(url, [late.connect(), late.subscribe()], None))
+    while not late.live:
+        late.take(post(url, [late.poll()], late))
+    check(late.recovered and late.received == bodies, f"behind {position} it received {late.received}, recovered: {late.recovered}")
+    for client in publisher, late:
+        client.take(post(url, [client.request("command", operation="disconnect")], client))
+    return len(bodies)
 
 
 def check(ok, complaint):
@@ -103,8 +127,11 @@ def check(ok, complaint):
 class Client:
     """The client's state, which is the same whatever it is connected by: sections 2 to 4."""
 
-    def __init__(self):
+    def __init__(self, position=None):
         self.id = self.secret = self.subscription = self.end = None
+        self.position = position  # to go on behind, as another client; None: there is no history
+        self.recovered = None  # is all there that came behind the position
+        self.live = False  # the past is over
         self.seq = 0  # of the last request
         self.attaches = 0
         self.have = 0  # counted lines received
@@ -129,10 +156,11 @@ class Client:
         return list(self.open.values())
 
     def subscribe(self):
-        return self.request("command", operation="subscribe", destination=DESTINATION, headers={"DSSubtopic": SUBTOPIC})
+        where = {} if self.position is None else {"position": self.position}
+        return self.request("command", operation="subscribe", destination=DESTINATION, headers={"DSSubtopic": SUBTOPIC, "DSSelector": SELECTOR}, **where)
 
-    def message(self, body):
-        return self.request("async", destination=DESTINATION, headers={"DSSubtopic": SUBTOPIC}, body=body)
+    def message(self, body, part="number"):
+        return self.request("async", destination=DESTINATION, headers={"DSSubtopic": SUBTOPIC, "part": part}, body=body)
 
     def received_so_far(self):
         """have, and got: every reply up to here has come."""
@@ -182,6 +210,12 @@ class Client:
                 self.have += 1
                 if kind == "async":
                     self.received.append(line["body"])
+                elif kind == "subscription-state":
+                    self.recovered = line.get("recovered", self.recovered)
+                    self.live = self.live or operation == "live"
+                elif kind == "loss":
+                    sys.exit(f"FAILED: {line}")
+                self.position = line.get("position", self.position)
 
 
 def channel_urls(server):

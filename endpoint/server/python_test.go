@@ -62,6 +62,12 @@ func TestPythonExample(t *testing.T) {
 		"as shipped":     {kept, 41},
 		"a small window": {func(o *server.Options) { kept(o); o.FlexClient.Window.Messages = 3 }, 41},
 		"as LCDS":        {nil, 31}, // a client does not outlive its WebSocket
+		"with history": {func(o *server.Options) {
+			kept(o)
+			for i := range o.Destinations {
+				o.Destinations[i].History = channel.History{MaxMessages: 1000}
+			}
+		}, 51},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := startReal(t, c.change)
