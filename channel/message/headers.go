@@ -21,12 +21,17 @@ func (m *Message) Header(name string) selector.Value {
 	case "JMSPriority":
 		return selector.OfInt(int64(m.Priority))
 	}
+	return m.read().value(name)
+}
+
+// read finds the headers, once.
+func (m *Message) read() *headers {
 	h := m.headers.Load()
 	if h == nil {
 		h = readHeaders(m.Line)
 		m.headers.Store(h) // several may read at a time: they find the same
 	}
-	return h.value(name)
+	return h
 }
 
 // timestamp is the one in the line: the publisher's, or when the server took it.
@@ -71,12 +76,17 @@ const (
 
 func (h *headers) name(at header) string { return h.text[at.name:at.value] }
 
-func (h *headers) value(name string) selector.Value {
+// find returns where the header of that name is; none has the kind headerOther.
+func (h *headers) find(name string) header {
 	i, there := slices.BinarySearchFunc(h.at, name, func(at header, name string) int { return strings.Compare(h.name(at), name) })
 	if !there {
-		return selector.Value{}
+		return header{}
 	}
-	at := h.at[i]
+	return h.at[i]
+}
+
+func (h *headers) value(name string) selector.Value {
+	at := h.find(name)
 	switch text := h.text[at.value:at.end]; at.kind {
 	case headerText:
 		return selector.OfText(text)

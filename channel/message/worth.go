@@ -1,7 +1,6 @@
 package message
 
 import (
-	"encoding/json"
 	"strings"
 	"time"
 )
@@ -42,17 +41,14 @@ func (m *Message) Settle(timeToLive time.Duration, priority *int) {
 // Expired says whether it is no longer worth delivering.
 func (m *Message) Expired(now time.Time) bool { return !m.Expires.IsZero() && !now.Before(m.Expires) }
 
-// Key is by what newer messages stand for older ones: its subtopics and the value of a header, as JSON. A message without the header, or an empty name, has the subtopics alone. It reads the line each time.
+// Key is by what newer messages stand for older ones: its subtopics and the value of a header, which is text, a number as it is written, or a boolean. A message without such a header, or an empty name, has the
+// subtopics alone. As with [Message.Header], the line is read once.
 func (m *Message) Key(header string) string {
-	topics := strings.Join(m.Subtopics, "\x00")
+	key := strings.Join(m.Subtopics, "\x00")
 	if header == "" {
-		return topics
+		return key
 	}
-	var line struct {
-		Headers map[string]json.RawMessage `json:"headers"`
-	}
-	if json.Unmarshal(m.Line, &line) != nil {
-		return topics
-	}
-	return topics + "\x00\x00" + string(line.Headers[header])
+	h := m.read()
+	at := h.find(header)
+	return key + "\x00\x00" + string('0'+rune(at.kind)) + h.text[at.value:at.end]
 }
