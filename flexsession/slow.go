@@ -85,8 +85,7 @@ func (c *FlexClient) room(e *entry) (lost bool, end *Cause) {
 	if e.in != nil && e.in.merging != nil {
 		c.out.merge(e.in.merging, e)
 	}
-	setting, value, own := c.crowded(e)
-	if setting == "" {
+	if setting, _, _ := c.crowded(e); setting == "" {
 		return false, nil
 	}
 	c.out.purge(time.Now())
@@ -95,7 +94,8 @@ func (c *FlexClient) room(e *entry) (lost bool, end *Cause) {
 		c.out.conflate(e)
 	}
 	for {
-		if setting, value, own = c.crowded(e); setting == "" {
+		setting, value, own := c.crowded(e)
+		if setting == "" {
 			return false, nil
 		}
 		victim := int32(0)
