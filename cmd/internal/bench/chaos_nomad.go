@@ -16,7 +16,8 @@ import (
 	"sluice/endpoint/faults"
 )
 
-// nomad is a client as programs have it: the Go client. Of its three channels only one leads anywhere at a time; when that ends it goes on by the one that does then, and knows nothing of what is done to it.
+// nomad is a client as programs have it: the Go client. Of its three channels only one leads anywhere at a time; when that ends it goes on by the one that does then, and knows nothing of what is done to it. Now
+// and then nothing is done to it, and it is told to move.
 type nomad struct {
 	c       *chaos
 	number  int
@@ -24,7 +25,7 @@ type nomad struct {
 	ear     *ear
 	set     *client.ChannelSet
 	proxies map[string]*faults.Proxy // by channel
-	open    atomic.Pointer[string]   // the channel that leads somewhere
+	open    atomic.Pointer[[]string] // the channels that lead somewhere
 	pending atomic.Int64             // publications that are not acknowledged
 	now     chan client.Kind         // capacity 1: the channel that it has attached to last
 
@@ -36,7 +37,7 @@ type nomad struct {
 func (c *chaos) nomad(number int) (*nomad, error) {
 	n := &nomad{c: c, number: number, rng: rand.New(rand.NewPCG(c.opts.Seed, uint64(number))), ear: c.ears[number], proxies: make(map[string]*faults.Proxy), now: make(chan client.Kind, 1)}
 	home := soakChannels[number%len(soakChannels)]
-	n.open.Store(&home)
+	n.open.Store(&[]string{home})
 	var channels []client.Channel
 	for _, ch := range soakChannels {
 		proxy, err := faults.NewProxy(strings.TrimPrefix(c.url, "http://"))
@@ -49,18 +50,20 @@ func (c *chaos) nomad(number int) (*nomad, error) {
 		channels = append(channels, client.Channel{Kind: c.at[ch].kind, URL: at.String()})
 	}
 	var err error
-	n.set, err = client.New(client.Options{Channels: channels, Dial: n.dial, OnEvent: n.event, MinDelay: 2 * time.Millisecond, MaxDelay: 20 * time.Millisecond, RequestTimeout: patience})
+	n.set, err = client.New(client.Options{Channels: channels, Dial: n.dial, OnEvent: n.event, MinDelay: 2 * time.Millisecond, MaxDelay: 20 * time.Millisecond, RequestTimeout: patience, UpgradeDelay: -1})
 	return n, err
 }
 
 var errBlocked = errors.New("blocked on the way")
 
-// dial connects by the channel that leads somewhere.
+// dial connects by the channels that lead somewhere.
 func (n *nomad) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if addr != n.proxies[*n.open.Load()].Addr().String() {
-		return nil, errBlocked
+	for _, open := range *n.open.Load() {
+		if addr == n.proxies[open].Addr().String() {
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		}
 	}
-	return new(net.Dialer).DialContext(ctx, network, addr)
+	return nil, errBlocked
 }
 
 // event hears what the set has to say: that it had to begin anew, or has ended, is a fault.
@@ -68,7 +71,7 @@ func (n *nomad) event(e client.Event) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch {
-	case e.Kind == client.Connected:
+	case e.Kind == client.Connected, e.Kind == client.Moved:
 		if !e.Resumed {
 			n.c.connected.Add(1)
 			if n.known {
@@ -153,10 +156,19 @@ func (n *nomad) live(ctx context.Context) error {
 	return nil
 }
 
-// move blocks the way it takes, and opens another.
+// move blocks the way it takes, and opens another; or it opens that, and has it taken.
 func (n *nomad) move(ctx context.Context, from, to string) (string, error) {
-	n.open.Store(&to)
-	switch proxy := n.proxies[from]; n.rng.IntN(3) {
+	way := n.rng.IntN(4)
+	if way == 3 {
+		n.open.Store(&[]string{from, to})
+		limited, cancel := context.WithTimeout(ctx, 2*patience)
+		defer cancel()
+		if err := n.set.MoveTo(limited, n.c.at[to].kind); err != nil {
+			return from, fmt.Errorf("client %d: %w", n.number, err)
+		}
+	}
+	n.open.Store(&[]string{to})
+	switch proxy := n.proxies[from]; way {
 	case 0:
 		proxy.CutAfter(n.rng.IntN(500))
 		if !sleepUntil(ctx, time.Now().Add(time.Duration(n.rng.Int64N(int64(50*time.Millisecond))))) {
@@ -165,7 +177,7 @@ func (n *nomad) move(ctx context.Context, from, to string) (string, error) {
 		proxy.Cut(false)
 	case 1:
 		proxy.Cut(false)
-	default:
+	case 2:
 		proxy.Cut(true)
 	}
 	timer := time.NewTimer(2 * patience)
