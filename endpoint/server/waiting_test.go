@@ -174,6 +174,46 @@ func TestSlowReaderIsWarned(t *testing.T) {
 	}
 }
 
+// What a service sends to one client waits, expires and makes room as what comes by the broker, and the API shows the books.
+func TestSentToOneClient(t *testing.T) {
+	change := func(o *server.Options) {
+		withAPI(o)
+		destination(func(d *channel.DestinationDefinition) {
+			d.MessageTimeToLive, d.SlowConsumer, d.MaxWaitingMessages = 10*time.Second, channel.SlowDropOldest, 2
+		})(o)
+	}
+	endpointtest.Each(t, change, func(t *testing.T, r *endpointtest.Rig, c *endpointtest.Client) {
+		c.Subscribe("chat", "")
+		c.Vanish()
+		send := func(bodies ...int) {
+			for _, body := range bodies {
+				if status, answer := ask(t, r, "POST", "/send", fmt.Sprintf(`{"destination":"chat","client":%q,"body":%d}`, c.ID, body)); status != 200 || answer["reached"] != 1.0 {
+					t.Fatalf("%d %v", status, answer)
+				}
+			}
+		}
+		send(1, 2, 3)
+		if got := told(comeBack(r, c.Kind, c, 100, 1, pingLine)); got != "slow 2/2 -1 2 3" {
+			t.Errorf("told %q", got)
+		}
+		send(4)
+		time.Sleep(15 * time.Second)
+		if got := told(comeBack(r, c.Kind, c, 101, 4, pingLine)); got != "" {
+			t.Errorf("told %q of what has expired", got)
+		}
+		wantBalanced(t, r)
+		_, answer := ask(t, r, "GET", "/clients/"+c.ID, "")
+		want := "map[abandoned:0 accepted:4 destination:chat dropped:1 expired:1 merged:0 sent:2 waiting:0]"
+		if books := answer["books"].([]any); len(books) != 1 || fmt.Sprint(books[0]) != want {
+			t.Errorf("the client's books are %v, want %s", books, want)
+		}
+		_, answer = ask(t, r, "GET", "/info", "")
+		if books := answer["destinations"].([]any)[0].(object)["books"]; fmt.Sprint(books) != strings.Replace(want, "destination:chat ", "", 1) {
+			t.Errorf("the destination's books are %v", books)
+		}
+	})
+}
+
 // wantBalanced wants the books of all destinations to balance, when nothing is under way.
 func wantBalanced(t *testing.T, r *endpointtest.Rig) {
 	t.Helper()
