@@ -39,7 +39,7 @@ type file struct {
 
 // public are the files that pages of other servers may load: they are code that holds no secret and does nothing by itself. What it then
 // may do with a server is for that server's allowed-origins to say.
-var public = map[string]bool{"/sluice.js": true, "/sluice.mjs": true, "/sluice.d.ts": true}
+var public = map[string]bool{"/sluice.js": true, "/sluice.mjs": true, "/sluice.d.ts": true, "/sluice-shared.mjs": true, "/sluice-shared.d.ts": true}
 
 // notFound is the page for people who follow a wrong address. It has no address of its own.
 const notFound = "/404.html"

@@ -33,7 +33,11 @@ func TestFiles(t *testing.T) {
 		"/sluice.js":   "text/javascript; charset=utf-8",
 		"/sluice.mjs":  "text/javascript; charset=utf-8",
 		"/sluice.d.ts": "application/typescript; charset=utf-8",
-		"/icon.svg":    "image/svg+xml",
+
+		"/sluice-shared.mjs":  "text/javascript; charset=utf-8",
+		"/sluice-shared.d.ts": "application/typescript; charset=utf-8",
+
+		"/icon.svg": "image/svg+xml",
 	} {
 		res := get(t, "GET", target)
 		if res.StatusCode != 200 || res.Header.Get("Content-Type") != media || res.ContentLength == 0 {
@@ -77,9 +81,9 @@ func TestNothingElse(t *testing.T) {
 
 // A page of another server imports the client from here; without CORS a module does not load at all. The page itself is nobody else's.
 func TestClientIsForEveryOrigin(t *testing.T) {
-	for _, target := range []string{"/", "/index.html", "/app.js", "/app.css", "/icon.svg", "/sluice.js", "/sluice.mjs", "/sluice.d.ts"} {
+	for _, target := range []string{"/", "/index.html", "/app.js", "/app.css", "/icon.svg", "/sluice.js", "/sluice.mjs", "/sluice.d.ts", "/sluice-shared.mjs", "/sluice-shared.d.ts"} {
 		origin, policy := "", ""
-		if strings.HasPrefix(target, "/sluice.") {
+		if strings.HasPrefix(target, "/sluice") {
 			origin, policy = "*", "cross-origin"
 		}
 		h := get(t, "GET", target, "Origin", "https://app.example.com").Header

@@ -484,7 +484,7 @@ export interface FaultEvent {
 }
 /** A property has another value. */
 export interface PropertyChange {
-    readonly property: "connected" | "authenticated" | "subscribed" | "clientId";
+    readonly property: "connected" | "authenticated" | "subscribed" | "clientId" | "shared";
     readonly value: boolean | string | undefined;
 }
 /** The events every object of the library has. A ChannelSet's channel events are told by its agents too. */

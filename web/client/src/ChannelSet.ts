@@ -10,6 +10,7 @@ import { Fault } from "./Fault.js";
 import type { FlexClient } from "./FlexClient.js";
 import type { MessageAgent } from "./MessageAgent.js";
 import { newId, type Request } from "./Request.js";
+import type { Holder } from "./Router.js";
 
 /**
  * One client of the server, over whichever channel works. Consumers and Producers use it; it connects when the first of them needs it, comes
@@ -147,7 +148,7 @@ export class ChannelSet extends Emitter<Events> {
 	}
 
 	/** @internal Sends a request that only makes sense for the client of now, once that has a channel, and returns that client. Undefined: there is none. */
-	ask(line: Request["line"], settle: Request["settle"], lost: () => void): FlexClient | undefined {
+	ask(line: Request["line"], settle: Request["settle"], lost: () => void): Holder | undefined {
 		const { client } = this.#connection;
 		client?.ask({ line, settle, lost });
 		return client;

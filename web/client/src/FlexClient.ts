@@ -8,7 +8,7 @@ import { byteLength, type AcknowledgeMessage, type ControlMessage, type ErrorMes
 import { hidden } from "./Page.js";
 import { newId, type Request } from "./Request.js";
 import { Requests, type KeptRequests } from "./Requests.js";
-import { Router, type KeptSubscription } from "./Router.js";
+import { Router, type Holder, type KeptSubscription } from "./Router.js";
 import { amend, unsaid, type Terms } from "./Terms.js";
 
 /** What a page that nobody sees promises at least, in milliseconds: browsers let its timers run once a minute. */
@@ -48,13 +48,12 @@ export interface KeptClient {
 }
 
 /** One client of the server: its id and secret, what it has received, and what it has sent that is not answered yet. */
-export class FlexClient implements Link {
+export class FlexClient implements Link, Holder {
 	id = "";
 	ended = false;
 	connecting: Promise<void> | undefined;
 	terms = unsaid;
 	readonly router = new Router();
-	/** Who has asked for a subscription of this client. */
 	readonly subscribers = new Set<object>();
 	/** A login has been asked for. */
 	loginAsked = false;

@@ -2,8 +2,8 @@ import type { ChannelSet } from "./ChannelSet.js";
 import { Emitter } from "./Emitter.js";
 import type { Events } from "./events.js";
 import type { Fault } from "./Fault.js";
-import type { FlexClient } from "./FlexClient.js";
 import type { Request } from "./Request.js";
+import type { Holder } from "./Router.js";
 
 /** What Consumers and Producers share: a destination, and the ChannelSet they use. */
 export abstract class MessageAgent extends Emitter<Events> {
@@ -21,7 +21,7 @@ export abstract class MessageAgent extends Emitter<Events> {
 	}
 
 	/** @internal The request for what the agent wants to be subscribed to; undefined: nothing. */
-	subscription(_client: FlexClient): Request | undefined {
+	subscription(_client: Holder): Request | undefined {
 		return undefined;
 	}
 

@@ -19,6 +19,13 @@ export interface Subscriber {
 	settle(reply: AcknowledgeMessage | Fault): void;
 }
 
+/** What subscriptions need of the server's client. */
+export interface Holder {
+	/** Who has asked for a subscription of this client. */
+	readonly subscribers: Set<object>;
+	readonly router: Pick<Router, "adopt" | "asked" | "settle" | "forget">;
+}
+
 interface Entry {
 	readonly messageId: string; // of the request
 	readonly destination: string;

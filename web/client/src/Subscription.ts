@@ -1,11 +1,10 @@
 import type { ChannelSet } from "./ChannelSet.js";
 import { Deferred } from "./Deferred.js";
 import { Fault } from "./Fault.js";
-import type { FlexClient } from "./FlexClient.js";
 import { MessageAgent } from "./MessageAgent.js";
 import type { AcknowledgeMessage, Json, Outgoing } from "./message.js";
 import { newId, type Request } from "./Request.js";
-import type { Delivered, Subscriber } from "./Router.js";
+import type { Delivered, Holder, Subscriber } from "./Router.js";
 
 /**
  * Where in the past of its destination a subscription begins, where that keeps history: behind the message with this position, with the last so
@@ -157,7 +156,7 @@ export abstract class Subscription extends MessageAgent {
 	}
 
 	/** @internal */
-	override subscription(client: FlexClient): Request | undefined {
+	override subscription(client: Holder): Request | undefined {
 		if (!this.#wanted) return undefined;
 		const age = this.#age;
 		const { operation, headers } = this.request();
@@ -208,7 +207,7 @@ export abstract class Subscription extends MessageAgent {
 		this.sync();
 	}
 
-	#refused(client: FlexClient, fault: Fault): void {
+	#refused(client: Holder, fault: Fault): void {
 		client.subscribers.delete(this);
 		this.#age++; // a reply that comes late is for nobody
 		this.emit("fault", { fault });

@@ -93,7 +93,7 @@ export interface FaultEvent {
 
 /** A property has another value. */
 export interface PropertyChange {
-	readonly property: "connected" | "authenticated" | "subscribed" | "clientId";
+	readonly property: "connected" | "authenticated" | "subscribed" | "clientId" | "shared";
 	readonly value: boolean | string | undefined;
 }
 

@@ -2,6 +2,7 @@
 export class FakeLocks {
 	readonly held = new Set<string>();
 	readonly #waiting = new Map<string, (() => void)[]>();
+	readonly #dead = new Map<string, () => void>(); // by the name of what is held
 
 	async request(name: string, { ifAvailable, signal }: { ifAvailable?: boolean; signal?: AbortSignal }, callback: (lock: object | null) => unknown): Promise<unknown> {
 		await Promise.resolve();
@@ -9,16 +10,24 @@ export class FakeLocks {
 			if (ifAvailable) return callback(null);
 			await new Promise<void>((resolve, reject) => {
 				this.#waiting.set(name, [...(this.#waiting.get(name) ?? []), resolve]);
-				signal?.addEventListener("abort", () => reject(signal.reason as Error));
+				signal?.addEventListener("abort", () => {
+					this.#waiting.set(name, (this.#waiting.get(name) ?? []).filter((one) => one !== resolve));
+					reject(signal.reason as Error);
+				});
 			});
 			if (signal?.aborted) throw signal.reason;
 		}
 		this.held.add(name);
 		try {
-			return await callback({ name });
+			return await Promise.race([callback({ name }), new Promise<void>((resolve) => this.#dead.set(name, resolve))]);
 		} finally {
 			this.held.delete(name);
 			this.#waiting.get(name)?.shift()?.();
 		}
+	}
+
+	/** Whoever holds that lock is dead. */
+	kill(name: string): void {
+		this.#dead.get(name)?.();
 	}
 }

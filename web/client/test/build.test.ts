@@ -10,6 +10,14 @@ describe("what is built", () => {
 		expect(gzipSync(built(name), { level: 9 }).length).toBeLessThan(21_000);
 	});
 
+	it("sluice-shared.mjs is little more, and has the library from beside it", () => {
+		const text = built("sluice-shared.mjs");
+		expect(gzipSync(text, { level: 9 }).length).toBeLessThan(5000);
+		expect([...text.matchAll(/\bfrom ?"([^"]*)"/g)].map(([, from]) => from)).toEqual(expect.arrayContaining(["./sluice.mjs"]));
+		expect(text).not.toMatch(/\bfrom ?"(?!\.\/sluice\.mjs")/);
+		expect(built("sluice-shared.d.ts")).toMatch(/export declare class SharedChannelSet extends ChannelSet\b/);
+	});
+
 	it("is a plain script that defines Sluice", () => {
 		const names = runInNewContext(`${built("sluice.js")}; Object.keys(Sluice)`, { crypto: globalThis.crypto, TextEncoder, TextDecoder }) as string[];
 		expect(names).toEqual(expect.arrayContaining(["ChannelSet", "Consumer", "MultiTopicConsumer", "Producer", "WebSocketChannel", "StreamingChannel", "LongPollChannel", "Fault", "codes"]));
