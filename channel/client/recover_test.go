@@ -320,9 +320,10 @@ func TestSelector(t *testing.T) {
 					t.Errorf("half a selector: %v", err)
 				}
 				send(10, 4)
+				time.Sleep(time.Second) // they have come, so the next client goes on behind them, by the same selector
 				r.open()
 				r.hit(reset)
-				time.Sleep(20 * time.Second) // the selector goes on with the next client
+				time.Sleep(20 * time.Second)
 				send(14, 4)
 				r.open(kind)
 				time.Sleep(time.Minute)

@@ -74,6 +74,8 @@ func (c *Consumer) Selection() Selection {
 
 // Select changes what the Consumer is sent, and waits for the answer. What both the old and the new selection match is neither lost nor doubled by that; the change takes effect at one place in the order of the
 // messages. An [*Error] leaves everything as it was.
+//
+// A Consumer that must subscribe anew before anything has come by its new selection goes on behind what came by the old one: it may get messages of the new selection that are a little older than the change.
 func (c *Consumer) Select(ctx context.Context, to Selection) error {
 	to.Subtopics = slices.Clone(to.Subtopics)
 	select {
