@@ -163,8 +163,11 @@ describe("tabs that share a ChannelSet", () => {
 
 	it("have one login", async () => {
 		const [one, two] = [await open("a"), await open("b")];
+		const faults: unknown[] = [];
+		two.consumer.on("fault", (fault) => faults.push(fault));
 		await expect(one.set.login("ann", "wrong")).rejects.toMatchObject({ name: "Fault" });
 		await until(() => two.told.at(-1) === "fault 4517 true");
+		expect(faults).toEqual([]); // which are for what the Consumer has asked
 		expect(await one.set.login("ann", "secret")).toEqual({ user: "ann", roles: ["guest"] });
 		await until(() => two.set.user === "ann");
 		expect(two.told.at(-1)).toBe("authenticated true");
@@ -218,6 +221,13 @@ describe("tabs that share a ChannelSet", () => {
 			await until(() => scene.visibilityState === state);
 		}
 		expect(changes).toEqual(["hidden", "visible"]);
+		const { set } = await open("b");
+		document.visibilityState = "hidden"; // of those that come from now on
+		await open("c");
+		await tabs[0]?.set.disconnectAll();
+		expect(scene.visibilityState).toBe("visible");
+		await set.disconnectAll();
+		await until(() => scene.visibilityState === "hidden");
 	});
 
 	it("leave with their page, and come back with it", async () => {
