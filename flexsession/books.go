@@ -23,7 +23,6 @@ type account struct {
 	taken    uint64   // Accepted
 	sent     uint64   // Sent
 	few      *fewBook // the others; nil: none
-	merging  *merging // nil: it does not conflate
 	held     int32    // Waiting
 	waiting  int32    // of these, in the outbox
 	size     int      // their bytes
@@ -35,7 +34,8 @@ type account struct {
 // fewBook is what happens to few messages, if all is well.
 type fewBook struct {
 	merged, expired, dropped, abandoned uint64
-	loss                                *loss // the last loss line, as long as that has no number
+	loss                                *loss    // the last loss line, as long as that has no number
+	merging                             *merging // nil: it does not conflate
 }
 
 func (in *interest) fewer() *fewBook {

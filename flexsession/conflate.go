@@ -12,6 +12,14 @@ type merging struct {
 	keys   map[mergeKey]int32 // where the newest of each is
 }
 
+// conflating is nil while it does not conflate.
+func (in *interest) conflating() *merging {
+	if in == nil || in.few == nil {
+		return nil
+	}
+	return in.few.merging
+}
+
 // know gives e its key.
 func (m *merging) know(e *entry) mergeKey {
 	x := e.extra()
@@ -37,7 +45,7 @@ func (o *outbox) conflate(e *entry) {
 		h = next
 	}
 	if in.waiting > m.until {
-		in.merging = m
+		in.fewer().merging = m
 	}
 	o.merge(m, e)
 }
@@ -61,11 +69,11 @@ func (m *merging) entered(e *entry, h int32) { m.keys[m.know(e)] = h }
 
 // left forgets a message that leaves, and ends the merging when enough have.
 func (in *interest) left(e *entry, h int32) {
-	m := in.merging
+	m := in.few.merging
 	if key := m.know(e); m.keys[key] == h {
 		delete(m.keys, key)
 	}
 	if in.waiting-1 <= m.until {
-		in.merging = nil
+		in.few.merging = nil
 	}
 }

@@ -18,7 +18,8 @@ type agenda []due
 
 // purge drops what has expired.
 func (o *outbox) purge(now time.Time) {
-	if o.agenda == nil {
+	s := o.strained()
+	if s.agenda == nil {
 		a := agenda{}
 		for h := o.wait.first; h != 0; h = o.wait.at(h).next {
 			if n := o.wait.at(h); n.m != nil && !n.m.Expires.IsZero() {
@@ -26,10 +27,10 @@ func (o *outbox) purge(now time.Time) {
 			}
 		}
 		slices.SortFunc(a, func(x, y due) int { return cmp.Or(x.at.Compare(y.at), cmp.Compare(x.age, y.age)) })
-		o.agenda = &a
+		s.agenda = &a
 	}
-	for o.agenda != nil && len(*o.agenda) > 0 && !now.Before((*o.agenda)[0].at) {
-		d := o.agenda.pop()
+	for s.agenda != nil && len(*s.agenda) > 0 && !now.Before((*s.agenda)[0].at) {
+		d := s.agenda.pop()
 		if n := o.wait.at(d.h); n.age == d.age && n.m != nil {
 			o.expire(d.h)
 		}
@@ -41,11 +42,12 @@ func (o *outbox) expects(e *entry, h int32) {
 	if e.m == nil || e.m.Expires.IsZero() {
 		return
 	}
-	if len(*o.agenda) > 2*int(o.wait.n)+64 { // most of them have left
-		o.agenda = nil
+	s := o.strain
+	if len(*s.agenda) > 2*int(o.wait.n)+64 { // most of them have left
+		s.agenda = nil
 		return
 	}
-	o.agenda.push(due{e.m.Expires, h, o.entered})
+	s.agenda.push(due{e.m.Expires, h, o.entered})
 }
 
 func (a *agenda) push(d due) {

@@ -95,8 +95,7 @@ type outbox struct {
 
 	near   bool // the client was warned, and is not far from all limits yet
 	wait   waiting
-	alarm  *alarm  // nil: it never was
-	agenda *agenda // nil: not looked at
+	strain *strain // nil: it never was near
 
 	entered uint64         // lines that ever entered
 	timed   func(at int64) // takes the way of a timed line when it is first handed over; nil: nobody asks
@@ -119,10 +118,10 @@ func (o *outbox) push(e entry) {
 		e.at = 0
 	}
 	h := o.wait.push(e, o.entered)
-	if e.in != nil && e.in.merging != nil {
-		e.in.merging.entered(&o.wait.at(h).entry, h)
+	if m := e.in.conflating(); m != nil {
+		m.entered(&o.wait.at(h).entry, h)
 	}
-	if o.agenda != nil {
+	if o.strain != nil && o.strain.agenda != nil {
 		o.expects(&e, h)
 	}
 }
@@ -225,13 +224,13 @@ func (o *outbox) number(h int32) {
 func (o *outbox) forget(h int32) {
 	o.left(h)
 	o.wait.remove(h)
-	if o.wait.n == 0 {
-		o.agenda = nil
+	if o.wait.n == 0 && o.strain != nil {
+		o.strain.agenda = nil
 	}
 }
 
 func (o *outbox) left(h int32) {
-	if e := &o.wait.at(h).entry; e.in != nil && e.in.merging != nil {
+	if e := &o.wait.at(h).entry; e.in.conflating() != nil {
 		e.in.left(e, h)
 	}
 }

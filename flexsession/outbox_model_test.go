@@ -443,8 +443,8 @@ func compare(c *FlexClient, m *model, ins []*interest) string {
 		if b := in.books(); b != want || !b.Balanced() || in.waiting != n || in.size != size || there[in.dest] != int(n) {
 			return fmt.Sprintf("%s: books %+v, want %+v; %d of %d bytes wait, want %d of %d; found %d", d.id, b, want, in.waiting, in.size, n, size, there[in.dest])
 		}
-		if (in.merging != nil) != d.merging {
-			return fmt.Sprintf("%s: merging %v, want %v", d.id, in.merging != nil, d.merging)
+		if (in.conflating() != nil) != d.merging {
+			return fmt.Sprintf("%s: merging %v, want %v", d.id, in.conflating() != nil, d.merging)
 		}
 	}
 	return ""

@@ -82,15 +82,15 @@ func (c *FlexClient) crowded(e *entry) (setting string, value int, own bool) {
 // room makes room for e: first at the cost of what has expired, then by the policy of its destination, then at the cost of the oldest of other destinations that may lose messages. If that is not enough, e itself
 // is lost where its policy lets it, and else the client is a slow consumer. The caller holds c.mu.
 func (c *FlexClient) room(e *entry) (lost bool, end *Cause) {
-	if e.in != nil && e.in.merging != nil {
-		c.out.merge(e.in.merging, e)
+	if m := e.in.conflating(); m != nil {
+		c.out.merge(m, e)
 	}
 	if setting, _, _ := c.crowded(e); setting == "" {
 		return false, nil
 	}
 	c.out.purge(time.Now())
 	policy := e.in.policy()
-	if policy == channel.SlowConflate && e.in.merging == nil {
+	if policy == channel.SlowConflate && e.in.conflating() == nil {
 		c.out.conflate(e)
 	}
 	for {
@@ -137,10 +137,19 @@ func (o *outbox) drop(h int32) {
 	o.wait.drop(h)
 }
 
-// alarm is what a client and those who listen are yet to be told of its slowness.
-type alarm struct {
-	line []byte
-	news []Slow
+// strain is what is kept of a client for which much waits, or did.
+type strain struct {
+	line   []byte  // the warning that it is yet to be given
+	news   []Slow  // what listeners are yet to be told
+	agenda *agenda // of what waits; nil: nobody looked
+}
+
+// strained is the client's strain, to be changed.
+func (o *outbox) strained() *strain {
+	if o.strain == nil {
+		o.strain = new(strain)
+	}
+	return o.strain
 }
 
 // alert notes a warning when what waits has come near a limit since it was far from all of them. It is called when e has entered.
@@ -162,12 +171,9 @@ func (c *FlexClient) near(e *entry, before *bool, l limits, n int32, size int) {
 		return
 	}
 	*before = true
-	if c.out.alarm == nil {
-		c.out.alarm = &alarm{}
-	}
-	s := Slow{e.in.dest.Definition().ID, e.in.policy(), setting, waiting, limit}
-	c.out.alarm.line = message.AppendSlow(nil, message.Slow{Destination: s.Destination, Waiting: waiting, Limit: limit, Setting: setting})
-	c.out.alarm.news = append(c.out.alarm.news, s)
+	a, s := c.out.strained(), Slow{e.in.dest.Definition().ID, e.in.policy(), setting, waiting, limit}
+	a.line = message.AppendSlow(nil, message.Slow{Destination: s.Destination, Waiting: waiting, Limit: limit, Setting: setting})
+	a.news = append(a.news, s)
 }
 
 // warn appends the warning that the client was not given yet.
@@ -175,16 +181,16 @@ func (o *outbox) warn(buf []byte) []byte {
 	if !o.warns() {
 		return buf
 	}
-	buf = append(buf, o.alarm.line...)
-	o.alarm.line = nil
+	buf = append(buf, o.strain.line...)
+	o.strain.line = nil
 	return buf
 }
 
-func (o *outbox) warns() bool { return o.alarm != nil && o.alarm.line != nil }
+func (o *outbox) warns() bool { return o.strain != nil && o.strain.line != nil }
 
 // news is what listeners are to be told. The caller holds c.mu.
 func (c *FlexClient) news() (news []Slow) {
-	if a := c.out.alarm; a != nil {
+	if a := c.out.strain; a != nil {
 		news, a.news = a.news, nil
 	}
 	return news
