@@ -37,17 +37,18 @@ type ChannelSet struct {
 	mu             sync.Mutex // guards the following
 	started        bool
 	finished       bool
-	leaving        bool    // Disconnect, Logout or Close asked for the end
-	connected      bool    // a link is served
-	channel        Channel // the one that is tried or used
-	replaced       *Error  // why the last client had ended; nil once that was told
-	tried          []try   // the channels that failed, and the server does not know of
-	reported       int     // how many of them the last report named
-	err            error   // why it ended; set with finished
-	lastErr        error   // the latest failure to connect; nil while connected
-	user, password string  // for the login of each new session
-	greeting       bool    // that login is under way
-	unwelcome      *Error  // and this was its answer
+	leaving        bool      // Disconnect, Logout or Close asked for the end
+	connected      bool      // a link is served
+	channel        Channel   // the one that is tried or used
+	backlogs       []Backlog // that were not told yet, one for each destination
+	replaced       *Error    // why the last client had ended; nil once that was told
+	tried          []try     // the channels that failed, and the server does not know of
+	reported       int       // how many of them the last report named
+	err            error     // why it ended; set with finished
+	lastErr        error     // the latest failure to connect; nil while connected
+	user, password string    // for the login of each new session
+	greeting       bool      // that login is under way
+	unwelcome      *Error    // and this was its answer
 	session        *session
 	queue          []*call // not sent yet
 	inbox          []entry // received, not handed to the application
@@ -256,7 +257,7 @@ func (cs *ChannelSet) finish(kind Kind, err error) {
 
 func (cs *ChannelSet) tell(e Event) {
 	entry := cs.opts.Logger.Info()
-	if e.Kind == Disconnected || e.Kind == Unreachable || e.Kind == Ended && e.Err != nil {
+	if e.Kind == Disconnected || e.Kind == Unreachable || e.Kind == Slow || e.Kind == Ended && e.Err != nil {
 		entry = cs.opts.Logger.Warn().Err(e.Err)
 	}
 	if e.Cause != nil {
@@ -264,6 +265,9 @@ func (cs *ChannelSet) tell(e Event) {
 		if e.Cause.Incident != "" {
 			entry = entry.Str("incident", e.Cause.Incident)
 		}
+	}
+	if b := e.Backlog; b != nil {
+		entry = entry.Str("destination", b.Destination).Uint64("waiting", b.Waiting).Uint64("limit", b.Limit).Str("setting", b.Setting)
 	}
 	entry.Str("channel", string(e.Channel)).Bool("resumed", e.Resumed).Dur("delay", e.Delay).Msg(string(e.Kind))
 	cs.opts.OnEvent(e)

@@ -224,6 +224,7 @@ func (cs *ChannelSet) pump(l link, at Channel, event Event) error {
 		if err := cs.welcome(&welcomed, event); err != nil {
 			return err
 		}
+		cs.tellBacklogs(at.Kind)
 		if err := cs.advance(at); err != nil {
 			return err
 		}
@@ -261,6 +262,17 @@ func (cs *ChannelSet) pump(l link, at Channel, event Event) error {
 		if down {
 			return errLinkLost
 		}
+	}
+}
+
+// tellBacklogs tells of what the server has warned.
+func (cs *ChannelSet) tellBacklogs(kind Kind) {
+	cs.mu.Lock()
+	backlogs := cs.backlogs
+	cs.backlogs = nil
+	cs.mu.Unlock()
+	for _, b := range backlogs {
+		cs.tell(Event{Kind: Slow, Channel: kind, Backlog: &b})
 	}
 }
 

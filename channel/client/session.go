@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sluice/channel/message"
@@ -231,6 +232,10 @@ func (cs *ChannelSet) control(a *attachment, l *line) error {
 		return e
 	case "for":
 		a.forIDs = l.ClientIDs
+	case "slow":
+		cs.backlogs = slices.DeleteFunc(cs.backlogs, func(b Backlog) bool { return b.Destination == l.Destination })
+		cs.backlogs = append(cs.backlogs, Backlog{Destination: l.Destination, Waiting: l.Waiting, Limit: l.Limit, Setting: l.Setting})
+		cs.poke()
 	case "merged":
 		a.merged = l.Count
 	case "skip":
